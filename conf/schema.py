@@ -1,0 +1,132 @@
+"""The typed configuration: every key, its default and its unit. Unknown keys are refused; nothing has a default elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    """The base that every arm starts from."""
+
+    path: str = "models/embedded"  # a local folder (safetensors, tokenizer.json), or a hub id
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of parameters, master weights and optimizer state
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] = "eager"
+    trust_remote_code: bool = False
+
+
+class Data(Section):
+    """The training set, compiled once and read by every arm."""
+
+    source: str = "world"  # `world`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
+    split: str = "train"  # split of a hub data set or of a saved DatasetDict
+    problem: str = "problem"  # column with the question
+    answer: str = "answer"  # column with the reference answer
+    solution: str = "solution"  # column with the teacher's response; used for SFT targets
+    kind: Literal["math", "choice", "text"] = "math"  # verifier of every row
+    rows: Positive = 4096  # rows drawn from the source before any is dropped
+    seed: int = 0  # of the draw and of the order; equal in every arm and run
+    teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
+    targets_per_prompt: Positive = 1  # teacher responses a prompt and step
+    max_prompt_length: Positive = 96  # tokens; longer prompts leave every arm and are counted
+    max_completion_length: Positive = 64  # tokens, the end token included; limit of targets and rollouts
+
+
+class Train(Section):
+    """What every arm shares: the budget, the optimizer and its schedule (names of transformers)."""
+
+    steps: Positive = 40  # batches of prompts drawn from the stored order
+    prompts_per_step: Positive = 24
+    save_steps: Positive = 20  # a checkpoint, and an evaluation of it, every so many steps
+    lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = 0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+class Recipe(Section):
+    """One arm: where responses come from, how each is weighted, the surrogate, the pull to the base."""
+
+    name: str
+    trainer: Literal["sft", "policy"]
+    q: Literal["teacher", "policy"]
+    w: Literal["one", "group_advantage"]
+    surrogate: Literal["log", "clipped"]
+    beta: float = 0.0  # weight of KL(policy || base)
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    micro_batch_size: Positive = 24  # rows a forward pass; memory only, the objective does not depend on it
+    # policy trainer only, as in TRL's GRPOConfig
+    num_generations: Positive = 16
+    temperature: float = 1.0
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "grpo"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    epsilon: float = 0.2
+    epsilon_high: float = 0.2
+    num_iterations: Positive = 1
+    importance_sampling_level: Literal["token", "sequence"] = "token"
+    mask_truncated_completions: bool = False
+    treatment: list[str] = []  # keys in which this arm may differ from another
+
+
+class Suite(Section):
+    """The benchmarks; identical for every arm by construction."""
+
+    name: str = "embedded"
+    split: Literal["validation", "test"] = "test"
+    benchmarks: list[str] = []  # empty: all of the suite
+    items: Positive = 100  # a benchmark
+    samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    temperature: float = 1.0  # of the sampled responses
+    max_new_tokens: Positive = 64
+    batch_size: Positive = 256  # responses generated at a time; memory only
+    seed: int = 1234  # of the evaluation's sampling streams
+
+
+class Hardware(Section):
+    name: str = "cpu"
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Positive = 1  # OpenMP threads a worker
+    workers: Positive = 2  # arms trained side by side
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
+
+
+class Logger(Section):
+    name: Literal["none", "wandb"] = "none"
+    project: str = "paribus"
+    mode: Literal["offline", "online"] = "offline"
+
+
+class Experiment(Section):
+    """One question: which arms, which seeds, and the grid its learning rates are chosen from."""
+
+    name: str = "embedded"
+    arms: list[str] = ["sft", "grpo"]
+    seeds: list[int] = [0]
+    learning_rates: dict[str, float] = {}  # arm -> rate chosen by the sweep; overrides recipe.learning_rate
+    sweep_rates: dict[str, list[float]] = {}  # arm -> log-spaced grid
+    sweep_seeds: list[int] = [100]  # seeds the report never uses
+
+
+class Configuration(Section):
+    """The whole of one run, frozen into its folder as config.yaml."""
+
+    seed: int = 0  # of init and sampling streams of this run
+    runs: Path = Path("runs")  # where run folders go
+    experiment: Experiment
+    model: Model
+    data: Data
+    train: Train
+    recipe: Recipe
+    suite: Suite
+    hardware: Hardware
+    logger: Logger
