@@ -1,4 +1,4 @@
-"""The typed configuration: every key, its default and its unit. Unknown keys are refused; nothing has a default elsewhere."""
+"""The typed configuration: every key, its default, its unit. Unknown keys are refused; no default stands elsewhere."""
 
 from pathlib import Path
 from typing import Annotated, Literal

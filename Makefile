@@ -1,0 +1,71 @@
+# The commands of the project; `make` alone lists them. KEY=VALUE pairs for the configuration go into ARGS.
+SHELL := bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+EXPERIMENT ?= embedded
+RECIPE ?= grpo
+SEED ?= 0
+SEEDS ?=
+ARGS ?=
+PYTHON ?= python3
+PIP_ARGS ?=
+
+PY := .venv/bin/python
+READY := .venv/.ready
+PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(ARGS)
+
+.PHONY: help demo test test-slow base sft rl pair sweep evaluate report lint
+.PHONY: targets compare reproduce audit plan fetch-offline bench
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
+	echo "  variables: EXPERIMENT=$(EXPERIMENT) RECIPE=$(RECIPE) SEED=$(SEED) SEEDS=0,1,2 ARGS='KEY=VALUE ...'"
+
+$(READY): pyproject.toml constraints.txt
+	@start=$$SECONDS
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	echo "installing into .venv (2 GB on a CPU machine, a few minutes)"
+	$(PY) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	touch $(READY)
+	echo "installed in $$((SECONDS - start)) s"
+
+demo: $(READY)  ## base, SFT arm, GRPO arm, evaluation, report, on a laptop (SEEDS=0,1,2 for more)
+	@$(PY) -m launch.pair experiment=embedded $(if $(SEEDS),seeds=$(SEEDS)) $(ARGS)
+
+test: $(READY)  ## the fast tests
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(READY)  ## the slow tests: fresh clone and demo among them
+	@$(PY) -m pytest -m slow $(ARGS)
+
+base: $(READY)  ## pretrain models/embedded anew (about 15 minutes)
+	@$(PY) -m launch.base $(ARGS)
+
+sft: $(READY)  ## one SFT run (EXPERIMENT, SEED)
+	@$(PY) -m launch experiment=$(EXPERIMENT) recipe=sft seed=$(SEED) $(ARGS)
+
+rl: $(READY)  ## one RL run (EXPERIMENT, RECIPE=grpo, SEED)
+	@$(PY) -m launch experiment=$(EXPERIMENT) recipe=$(RECIPE) seed=$(SEED) $(ARGS)
+
+pair: $(READY)  ## every arm and seed of EXPERIMENT, then the report
+	@$(PAIR)
+
+sweep: $(READY)  ## choose each arm's learning rate by rule, on validation
+	@$(PY) -m launch.sweep experiment=$(EXPERIMENT) $(ARGS)
+
+evaluate: $(READY)  ## score any model: make evaluate ARGS='model.path=FOLDER suite.split=test'
+	@$(PY) -m launch.evaluate experiment=$(EXPERIMENT) $(ARGS)
+
+report: $(READY)  ## the report of EXPERIMENT again, from its files
+	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(ARGS)
+
+lint: $(READY)  ## ruff (format and lint) and mypy
+	@$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+targets compare reproduce audit plan fetch-offline bench:
+	@echo "coming: make $@ is not there yet" >&2; exit 2

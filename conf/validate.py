@@ -1,0 +1,81 @@
+"""From a plain tree of keys to the typed configuration, or to one message that names the key to change."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from conf.errors import UserError
+from conf.schema import Configuration
+
+
+def validate(tree: Mapping[str, Any]) -> Configuration:
+    """The configuration in `tree`; UserError for an unknown key, an impossible value, or keys that contradict."""
+    try:
+        configuration = Configuration.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error) from None
+    _check_together(configuration)
+    return configuration
+
+
+def known_keys(section: type[BaseModel] = Configuration, prefix: str = "") -> list[str]:
+    """Every dotted key that the schema knows."""
+    keys = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys += known_keys(kind, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def nearest(key: str) -> str | None:
+    """The valid dotted key most like `key`: by its whole name, or by its last part in another section."""
+    keys = known_keys()
+    whole = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
+    if whole:
+        return whole[0]
+    last = {known.rpartition(".")[2]: known for known in reversed(keys)}
+    part = difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.6)
+    return last[part[0]] if part else next(iter(difflib.get_close_matches(key, keys, n=1, cutoff=0.4)), None)
+
+
+def _explain(error: ValidationError) -> UserError:
+    """The first fault in full; the others are named."""
+    faults = error.errors()
+    first = faults[0]
+    key = ".".join(str(part) for part in first["loc"])
+    others = [".".join(str(part) for part in fault["loc"]) for fault in faults[1:]]
+    also = f" (also at fault: {', '.join(others)})" if others else ""
+    if first["type"] == "extra_forbidden":
+        guess = nearest(key)
+        change = f"write {guess}" if guess else "choose a key of conf/schema.py"
+        return UserError(f"{key}={first['input']!r}: no such key{also}", "it would change nothing, in silence", change)
+    if first["type"] == "missing":
+        return UserError(f"{key} is missing{also}", "it has no default", f"add {key}=VALUE")
+    why = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return UserError(f"{key}={first['input']!r}{also}", why, f"change {key}; conf/schema.py says what it may be")
+
+
+def _check_together(configuration: Configuration) -> None:
+    """Refuse values that are possible one by one and not together."""
+    recipe, experiment = configuration.recipe, configuration.experiment
+    if recipe.trainer == "sft" and (recipe.q, recipe.w, recipe.surrogate, recipe.beta) != ("teacher", "one", "log", 0):
+        four = f"recipe q={recipe.q} w={recipe.w} surrogate={recipe.surrogate} beta={recipe.beta} with trainer=sft"
+        raise UserError(four, "the SFT trainer minimises (teacher, one, log, 0) alone", "set recipe.trainer=policy")
+    if not experiment.arms or not experiment.seeds:
+        raise UserError(
+            f"experiment.arms={experiment.arms} experiment.seeds={experiment.seeds}",
+            "an experiment needs an arm and a seed",
+            "name at least one of each",
+        )
+    shared = sorted(set(experiment.seeds) & set(experiment.sweep_seeds))
+    if shared:
+        raise UserError(
+            f"seeds {shared} stand in experiment.seeds and in experiment.sweep_seeds",
+            "learning rates chosen on the report's own seeds make its scores too good",
+            "give experiment.sweep_seeds other seeds",
+        )

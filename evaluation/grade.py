@@ -1,0 +1,61 @@
+"""One graded row a response: the columns of items.parquet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data import world
+from data.world import Item
+from rewards import verify
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("benchmark", "group", "kind", "item", "prompt", "reference")),
+        ("sample", pa.int32()),
+        *((name, pa.string()) for name in ("response", "outcome", "reason", "extracted", "strategy")),
+        ("completion_tokens", pa.int32()),
+        ("truncated", pa.bool_()),
+    ]
+)
+
+
+def grade(item: Item, sample: int, response: str, ids: Sequence[int], end_id: int) -> dict[str, Any]:
+    """The row of one response; `ids` still carry the end token where the model wrote one, and without it are truncated."""
+    verdict = verify(item.kind, response, item.reference, **item.options)
+    return {
+        "benchmark": item.benchmark,
+        "group": item.group,
+        "kind": item.kind,
+        "item": item.id,
+        "prompt": item.prompt,
+        "reference": item.reference,
+        "sample": sample,
+        "response": response,
+        "outcome": str(verdict.outcome),
+        "reason": verdict.reason,
+        "extracted": None if verdict.extracted is None else str(verdict.extracted),
+        "strategy": strategy(item, response),
+        "completion_tokens": len(ids),
+        "truncated": end_id not in ids[-1:],
+    }
+
+
+def strategy(item: Item, response: str) -> str:
+    """How a math item of the embedded world was answered; empty for everything else."""
+    known = item.group == "math" and item.benchmark in world.BENCHMARKS
+    return world.strategy(item.prompt, response) if known else ""
+
+
+def write_items(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write items.parquet whole or not at all."""
+    cut_short = path.with_name(path.name + ".part")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), cut_short)
+    cut_short.replace(path)
+
+
+def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """The columns of items.parquet as lists."""
+    return pq.read_table(path, columns=None if columns is None else list(columns)).to_pydict()

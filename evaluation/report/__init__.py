@@ -1,0 +1,27 @@
+"""The report of one experiment, from the files of its folder alone: no torch, no network, no training code."""
+
+from pathlib import Path
+
+from conf.files import write_json, write_text
+from evaluation.report.figures import write_figures
+from evaluation.report.page import render
+from evaluation.report.read import read_experiment
+from evaluation.report.summary import summarize
+from evaluation.report.tables import write_tables
+
+
+def write_report(experiment_folder: Path) -> Path:
+    """Write report/index.html, results.json, figures/ and tables/ into the experiment's folder; the path of index.html.
+
+    UserError where the folder holds no evaluation of the base, or none of any arm.
+    """
+    experiment = read_experiment(Path(experiment_folder))
+    results = summarize(experiment)
+    folder = experiment.folder / "report"
+    for name in ("figures", "tables"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    figures = write_figures(results, folder / "figures")
+    write_tables(results, folder / "tables")
+    write_json(folder / "results.json", results)
+    write_text(folder / "index.html", render(results, figures))
+    return folder / "index.html"

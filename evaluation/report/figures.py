@@ -1,0 +1,198 @@
+"""The report's figures, each as PNG and SVG; drawn without a display and the same from run to run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+matplotlib.use("Agg")
+
+GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
+BASE_COLOR = "#6b7280"
+ARM_COLORS = ("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86", "#8a6d1b")
+STRATEGY_COLORS = {"direct": "#b9c2cf", "steps": "#1f5fa8", "careless": "#d9a441", "teacher": "#c2571a", "other": "#8b8f98"}
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9ca3af",
+    "axes.labelcolor": "#374151",
+    "axes.titlesize": 10,
+    "axes.titlecolor": "#111827",
+    "xtick.color": "#6b7280",
+    "ytick.color": "#6b7280",
+    "axes.grid": True,
+    "grid.color": "#e5e7eb",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "paribus",
+}
+
+
+def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
+    """Write each figure there is data for; {name: path of its SVG}. A figure without data is not written, an old one removed."""
+    drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+        "gains": gains,
+        "steps": steps,
+        "pass_at_k": pass_at_k,
+        "strategies": strategies,
+        "front": front,
+    }
+    paths = {}
+    with matplotlib.rc_context(STYLE):
+        for name, draw in drawn.items():
+            figure = draw(results)
+            for ending in ("png", "svg"):
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
+            if figure is None:
+                continue
+            figure.savefig(folder / f"{name}.png", dpi=150)
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            paths[name] = folder / f"{name}.svg"
+    return paths
+
+
+def colors(results: dict[str, Any]) -> dict[str, str]:
+    """One colour a model, the same in every figure."""
+    return {"base": BASE_COLOR} | {arm: ARM_COLORS[i % len(ARM_COLORS)] for i, arm in enumerate(results["arms"])}
+
+
+def gains(results: dict[str, Any]) -> Figure:
+    """Greedy gain over the base per benchmark, with its interval."""
+    names, arms, color = list(results["benchmarks"]), list(results["arms"]), colors(results)
+    figure = Figure(figsize=(8.6, 0.9 + 0.22 * len(names) * max(2, len(arms))), layout="constrained")
+    axes = figure.subplots()
+    for place, arm in enumerate(arms):
+        offset = (place - (len(arms) - 1) / 2) * 0.6 / max(1, len(arms))
+        for row, name in enumerate(names):
+            cell = results["gains"][arm]["benchmarks"][name]["greedy"]
+            if cell["low"] is not None:
+                axes.plot([cell["low"], cell["high"]], [row + offset] * 2, color=color[arm], linewidth=1.6, alpha=0.6)
+            axes.plot(cell["difference"], row + offset, "o", color=color[arm], markersize=5, label=arm if row == 0 else None)
+    _rule_off_groups(axes, results)
+    axes.axvline(0, color="#374151", linewidth=0.9)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("greedy score minus base (points)")
+    figure.legend(loc="outside upper right", ncols=len(arms))
+    return figure
+
+
+def _rule_off_groups(axes: Axes, results: dict[str, Any]) -> None:
+    groups = list(results["benchmarks"].values())
+    for row in range(1, len(groups)):
+        if groups[row] != groups[row - 1]:
+            axes.axhline(row - 0.5, color="#d1d5db", linewidth=0.8, linestyle=(0, (4, 3)))
+
+
+def steps(results: dict[str, Any]) -> Figure:
+    """Greedy group score against step: mean over seeds, and each seed thin beside it."""
+    figure, panels = _panels(results["groups"])
+    color = colors(results)
+    for axes, group in zip(panels, results["groups"], strict=True):
+        axes.axhline(results["steps"][next(iter(results["arms"]))][0]["greedy"][group][0], color=BASE_COLOR, linewidth=1, linestyle="--")
+        for arm, runs in results["steps"].items():
+            if len(runs) > 1:
+                for run in runs:
+                    axes.plot(run["steps"], run["greedy"][group], color=color[arm], alpha=0.3, linewidth=0.9)
+            at = _mean_curve(runs, group)
+            axes.plot(list(at), list(at.values()), "o-", color=color[arm], linewidth=1.9, markersize=4, label=arm)
+        axes.set_xlabel("step")
+        axes.set_ylim(0, 102)
+    panels[0].set_ylabel("greedy score (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
+    """At the steps that every seed has."""
+    tables = [dict(zip(run["steps"], run["greedy"][group], strict=True)) for run in runs]
+    shared = [step for step in tables[0] if all(table.get(step) is not None for table in tables)]
+    return {step: sum(table[step] for table in tables) / len(tables) for step in shared}
+
+
+def pass_at_k(results: dict[str, Any]) -> Figure | None:
+    """pass@k of the base and of each arm's last checkpoint."""
+    if not any(results["pass_at_k"]["base"].values()):
+        return None
+    figure, panels = _panels(results["groups"])
+    color = colors(results)
+    for axes, group in zip(panels, results["groups"], strict=True):
+        for label, groups in results["pass_at_k"].items():
+            curve = {int(k): value for k, value in groups[group].items() if value is not None}
+            style = "--" if label == "base" else "-"
+            axes.plot(list(curve), list(curve.values()), style, marker="o", markersize=3.5, color=color[label], linewidth=1.7, label=label)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_xlabel("k")
+        axes.set_ylim(0, 102)
+    panels[0].set_ylabel("pass@k (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def strategies(results: dict[str, Any]) -> Figure | None:
+    """Share of each way of answering the math items, by checkpoint."""
+    if not results["strategies"]:
+        return None
+    figure, panels = _panels(list(results["strategies"]), {})
+    names = list(dict.fromkeys(n for steps_ in results["strategies"].values() for mix in steps_.values() for n in mix))
+    names.sort(key=lambda name: list(STRATEGY_COLORS).index(name) if name in STRATEGY_COLORS else 99)
+    for axes, by_step in zip(panels, results["strategies"].values(), strict=True):
+        floor = [0.0] * len(by_step)
+        for number, name in enumerate(names):
+            shares = [100 * mix.get(name, 0.0) for mix in by_step.values()]
+            color = STRATEGY_COLORS.get(name, ARM_COLORS[number % len(ARM_COLORS)])
+            axes.bar(list(by_step), shares, bottom=floor, width=0.7, color=color, label=name)
+            floor = [low + share for low, share in zip(floor, shares, strict=True)]
+        axes.grid(axis="x", visible=False)
+        axes.set_xlabel("step")
+        axes.set_ylim(0, 100)
+    panels[0].set_ylabel("share of math responses (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def front(results: dict[str, Any]) -> Figure | None:
+    """Points gained on math against the mean change on the other groups, one point a rate and arm."""
+    if not results["front"]:
+        return None
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes, color = figure.subplots(), colors(results)
+    for arm in dict.fromkeys(point["arm"] for point in results["front"]["points"]):
+        own = [point for point in results["front"]["points"] if point["arm"] == arm]
+        own.sort(key=lambda point: point["learning_rate"])
+        shade = color.get(arm, BASE_COLOR)
+        axes.plot([p["rest"] for p in own], [p["math"] for p in own], color=shade, linewidth=0.8, alpha=0.5)
+        for point in own:
+            face = shade if point["chosen"] else "white"
+            axes.plot(point["rest"], point["math"], "o", color=shade, markerfacecolor=face, markersize=7, zorder=3)
+            where = (point["rest"], point["math"])
+            axes.annotate(f"{point['learning_rate']:g}", where, xytext=(6, 5), textcoords="offset points", fontsize=7.5, color=shade)
+        axes.plot([], [], "o-", color=shade, label=arm)
+    axes.axhline(0, color="#9ca3af", linewidth=0.8)
+    axes.axvline(0, color="#9ca3af", linewidth=0.8)
+    axes.set_xlabel("change on the other groups (points, mean of groups)")
+    axes.set_ylabel("gain on math (points)")
+    axes.margins(0.1)
+    figure.legend(loc="outside upper right", ncols=4)
+    return figure
+
+
+def _panels(titles: list[str], names: dict[str, str] | None = None) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(max(2.9 * len(titles), 4.2), 3.1), layout="constrained")
+    row = list(figure.subplots(1, len(titles), sharey=True, squeeze=False)[0])
+    for axes, title in zip(row, titles, strict=True):
+        axes.set_title((GROUP_NAMES if names is None else names).get(title, title), loc="left", fontweight="bold")
+    return figure, row
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)))

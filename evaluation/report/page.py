@@ -1,0 +1,66 @@
+"""index.html: one page that needs no other file. Everything a model or a file says is escaped."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from evaluation.report.figures import GROUP_NAMES, colors
+
+HERE = Path(__file__).parent
+FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
+
+
+def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
+    """The whole page as text; `figures` are SVG files, taken in as data URIs."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"points": points, "signed": signed, "count": count, "memory": memory, "short": short, "rate": rate}
+    return environment.get_template("page.html.j2").render(
+        r=results,
+        figures={name: _data_uri(path) for name, path in figures.items()},
+        colors=colors(results),
+        group_names=GROUP_NAMES,
+        formula_names=FORMULA_NAMES,
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+    )
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """A score or bound; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """A difference with its sign."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """A whole number with thin spaces between thousands."""
+    return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def memory(value: float | None) -> str:
+    """Bytes as MiB or GiB."""
+    if value is None:
+        return "–"
+    return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def rate(value: float) -> str:
+    return f"{value:g}"
+
+
+def short(value: Any) -> str:
+    """A value on one line; a long digest by its first 16 characters."""
+    text = str(value)
+    is_digest = len(text) >= 40 and all(letter in "0123456789abcdef" for letter in text)
+    return text[:16] + "…" if is_digest else text

@@ -1,0 +1,132 @@
+"""What the report reads: the files of an experiment's folder, and the sweep that chose its learning rates."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+import conf
+from conf import freeze
+from conf.errors import UserError
+from conf.files import read_json, read_jsonl
+from conf.schema import Configuration
+from evaluation.scores import GREEDY, ItemScores, item_scores
+
+SCORED = ("benchmark", "group", "item", "sample", "outcome")
+SHOWN = ("benchmark", "group", "item", "prompt", "reference", "response", "outcome")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One scores.json and the items.parquet beside it."""
+
+    folder: Path
+    scores: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        return int(self.scores["step"])
+
+    @cached_property
+    def items(self) -> dict[str, ItemScores]:
+        """Per benchmark, item by item."""
+        return item_scores(pq.read_table(self.folder / "items.parquet", columns=list(SCORED)).to_pydict())
+
+    def greedy_responses(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """(benchmark, item) -> the row of its greedy response."""
+        rows = pq.read_table(self.folder / "items.parquet", columns=list(SHOWN), filters=[("sample", "=", GREEDY)]).to_pylist()
+        return {(row["benchmark"], row["item"]): row for row in rows}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm at one seed; evaluations in order of their steps, at least one."""
+
+    arm: str
+    seed: int
+    configuration: Configuration
+    manifest: dict[str, Any]
+    ledger: list[dict[str, Any]]
+    evaluations: list[Evaluation]
+
+    @property
+    def last(self) -> Evaluation:
+        return self.evaluations[-1]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    folder: Path
+    name: str
+    base: Evaluation
+    runs: list[Run]  # arms in the order of experiment.arms, seeds ascending
+    lock: dict[str, Any]
+    data: dict[str, Any]  # data/manifest.json
+    sweep: dict[str, Any] | None
+    unread: list[str] = field(default_factory=list)  # runs left out, and why
+
+    @property
+    def arms(self) -> dict[str, list[Run]]:
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.arm, []).append(run)
+        return found
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """Everything under `folder` that the report speaks of; UserError where base or arms were never evaluated."""
+    base = _evaluation(folder / "base" / "evaluation")
+    if base is None:
+        raise _nothing(folder, "base/evaluation/scores.json")
+    runs, unread = [], []
+    for path in sorted(folder.glob("arms/*/seed-*")):
+        run = _run(path)
+        if run is None:
+            unread.append(f"{path.parent.name}, {path.name}: no finished evaluation or no config.yaml")
+        else:
+            runs.append(run)
+    if not runs:
+        raise _nothing(folder, "arms/*/seed-*/evaluation/step-*/scores.json")
+    order = runs[0].configuration.experiment.arms
+    runs.sort(key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
+    name = runs[0].configuration.experiment.name
+    lock, data = _json(folder / "lock.json"), _json(folder / "data" / "manifest.json")
+    return Experiment(folder, name, base, runs, lock, data, _sweep(folder, name), unread)
+
+
+def _nothing(folder: Path, missing: str) -> UserError:
+    return UserError(
+        f"{folder} has no {missing}",
+        "a report compares the evaluated base with evaluated arms, and there is nothing to compare",
+        "run `python -m launch.pair experiment=NAME` first, or name the folder runs/NAME of an experiment that has run",
+    )
+
+
+def _run(path: Path) -> Run | None:
+    found = [_evaluation(step) for step in path.glob("evaluation/step-*")]
+    evaluations = sorted((one for one in found if one is not None), key=lambda one: one.step)
+    if not evaluations or not (path / "config.yaml").is_file():
+        return None
+    configuration = freeze.read(path / "config.yaml")
+    ledger = read_jsonl(path / "ledger.jsonl")
+    seed = int(path.name.removeprefix("seed-"))
+    return Run(path.parent.name, seed, configuration, _json(path / "manifest.json"), ledger, evaluations)
+
+
+def _evaluation(folder: Path) -> Evaluation | None:
+    """None where it is absent or was cut short: scores.json is written last."""
+    if not ((folder / "scores.json").is_file() and (folder / "items.parquet").is_file()):
+        return None
+    return Evaluation(folder, read_json(folder / "scores.json"))
+
+
+def _sweep(folder: Path, name: str) -> dict[str, Any] | None:
+    beside = folder.parent / f"{folder.name}-sweep" / "sweep.json"
+    committed = Path(conf.__file__).parent / "experiment" / f"{name}.sweep.json"
+    return next((read_json(path) for path in (beside, committed) if path.is_file()), None)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}

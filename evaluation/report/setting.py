@@ -1,0 +1,94 @@
+"""What was held equal and what differed, the sweep's front, and what a reader must know before the numbers."""
+
+from typing import Any
+
+from conf.freeze import HARMLESS, differences, flatten, matches
+from evaluation.report.read import Experiment, Run
+from evaluation.scores import mean_of
+from evaluation.transfer import MATH
+
+DECLARED, HARMLESS_WORD, UNDECLARED = "declared treatment", "does not enter the result", "not declared"
+PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy")
+
+
+def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
+    """Every configuration key in which runs differ: its value per arm and whether a recipe declares it. Seeds are left out."""
+    first = experiment.runs[0].configuration
+    declared = tuple(pattern for run in experiment.runs for pattern in run.configuration.recipe.treatment)
+    found: dict[str, dict[str, list[Any]]] = {}
+    for run in experiment.runs[1:]:
+        for key, (value, _) in differences(first, run.configuration).items():
+            if key != "seed":
+                found.setdefault(key, {})
+    flats = {id(run): flatten(run.configuration.model_dump(mode="json")) for run in experiment.runs}
+    for key, values in found.items():
+        for run in experiment.runs:
+            own = values.setdefault(run.arm, [])
+            if (value := flats[id(run)].get(key)) not in own:
+                own.append(value)
+    return [{"key": key, "values": values, "class": _class(key, values, declared)} for key, values in sorted(found.items())]
+
+
+def _class(key: str, values: dict[str, list[Any]], declared: tuple[str, ...]) -> str:
+    """A declared key may differ between arms, never between the seeds of one arm."""
+    if matches(key, HARMLESS):
+        return HARMLESS_WORD
+    between_arms_only = all(len(own) == 1 for own in values.values())
+    return DECLARED if between_arms_only and matches(key, declared) else UNDECLARED
+
+
+def front(sweep: dict[str, Any]) -> dict[str, Any]:
+    """One point a rate and arm: points gained on math, and the mean change on the other groups; means over the sweep's seeds."""
+    cells: dict[tuple[str, float], list[dict[str, float]]] = {}
+    for row in sweep["rows"]:
+        gains = {group: row["groups"][group] - row["base"][group] for group in row["groups"]}
+        cells.setdefault((row["arm"], row["learning_rate"]), []).append(gains)
+    chosen = sweep.get("chosen", {})
+    points = []
+    for (arm, rate), gains in sorted(cells.items()):
+        means = {group: mean_of([one[group] for one in gains]) for group in gains[0]}
+        rest = mean_of([value for group, value in means.items() if group != MATH])
+        point = {"arm": arm, "learning_rate": rate, "seeds": len(gains), "math": means.get(MATH), "rest": rest, "gains": means}
+        points.append(point | {"chosen": chosen.get(arm) == rate})
+    return {"points": points, "chosen": chosen}
+
+
+def notes(experiment: Experiment) -> list[str]:
+    """Runs left out, runs cut short, rates other than the chosen ones, unequal seeds and unequal prompts."""
+    found = [f"Left out: {unread}." for unread in experiment.unread]
+    arms = experiment.arms
+    found += [f"{arm} has been asked for and has no evaluated run." for arm in experiment.runs[0].configuration.experiment.arms if arm not in arms]
+    for run in experiment.runs:
+        planned = run.configuration.train.steps
+        if run.last.step < planned:
+            found.append(f"{run.arm}, seed {run.seed}: evaluated last at step {run.last.step} of {planned}.")
+    if len({tuple(run.seed for run in runs) for runs in arms.values()}) > 1:
+        found.append("The arms were not run with the same seeds.")
+    return found + _rates(experiment) + _prompts(experiment.runs)
+
+
+def _rates(experiment: Experiment) -> list[str]:
+    chosen = (experiment.sweep or {}).get("chosen", {})
+    used = {arm: runs[0].configuration.recipe.learning_rate for arm, runs in experiment.arms.items()}
+    other = [f"{arm} ran at learning rate {rate:g}; the sweep chose {chosen[arm]:g}." for arm, rate in used.items() if chosen.get(arm, rate) != rate]
+    unswept = [arm for arm in used if arm not in chosen] if chosen else []
+    return other + [f"{arm}: no learning rate was chosen by the sweep." for arm in unswept]
+
+
+def _prompts(runs: list[Run]) -> list[str]:
+    shown = {row["prompts_shown"] for run in runs for row in run.ledger if row["step"] == run.last.step}
+    return ["The runs were shown different numbers of prompts at the compared checkpoints."] if len(shown) > 1 else []
+
+
+def flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """A nested mapping as one with dotted keys; lists stay as they are."""
+    return flatten(tree)
+
+
+def packages(experiment: Experiment) -> dict[str, Any]:
+    """Code and machine, from the manifest of the first run."""
+    manifest = experiment.runs[0].manifest
+    known = manifest.get("packages") or {}
+    named = {name: known[name] for name in PACKAGES if name in known}
+    git = manifest.get("git") or {}
+    return {"commit": git.get("commit"), "changed": bool(git.get("diff_sha256")), "device": manifest.get("device"), **named}

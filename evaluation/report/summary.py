@@ -1,0 +1,140 @@
+"""All numbers of the report, as one dictionary: what results.json holds and what page, figures and tables show."""
+
+from itertools import combinations
+from typing import Any
+
+from evaluation.report import measures
+from evaluation.report.read import Experiment, Run
+from evaluation.report.setting import changed_keys, flat, front, notes, packages
+from evaluation.scores import mean_of
+
+BASE = "base"
+MEASURES = ("greedy", "sampled")
+PAIRS = 6  # arms compared with one another, at most
+
+
+def summarize(experiment: Experiment) -> dict[str, Any]:
+    """results.json: scores in percent, differences in points, intervals 95% over items."""
+    benchmarks, missing = shared_benchmarks(experiment)
+    sides = {BASE: measures.side([experiment.base], benchmarks)}
+    sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
+    groups = list(dict.fromkeys(benchmarks.values()))
+    sweep = front(experiment.sweep) if experiment.sweep else None
+    pairs = list(combinations(experiment.arms, 2))[:PAIRS]
+    return {
+        "experiment": experiment.name,
+        "world": experiment.runs[0].configuration.data.source == "world",
+        "model": experiment.runs[0].configuration.model.path,
+        "groups": groups,
+        "benchmarks": benchmarks,
+        "missing": missing,
+        "notes": notes(experiment),
+        "arms": {arm: _arm(runs) for arm, runs in experiment.arms.items()},
+        "equal": flat(experiment.lock),
+        "data": flat(experiment.data),
+        "changed": changed_keys(experiment),
+        "budgets": [_budget(run) for run in experiment.runs],
+        "scores": {label: side.scores for label, side in sides.items()},
+        "gains": {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms},
+        "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
+        "transfer": {arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms},
+        "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
+        "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
+        "strategies": _strategies(experiment),
+        "counts": {label: side.counts for label, side in sides.items()},
+        "front": sweep,
+        "responses": responses(experiment, groups),
+        "suite": _suite(experiment),
+        "packages": packages(experiment),
+        "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},
+    }
+
+
+def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """{benchmark: group} of those that base and every run have a greedy score on, and the others by name."""
+    sources = {BASE: experiment.base.scores} | {f"{run.arm}, seed {run.seed}": run.last.scores for run in experiment.runs}
+    groups = {name: one["group"] for scores in sources.values() for name, one in scores["benchmarks"].items()}
+    lacking: dict[str, list[str]] = {
+        name: [label for label, scores in sources.items() if not _scored(scores, name)]
+        for name in (*groups, *experiment.runs[0].configuration.suite.benchmarks)
+    }
+    missing = [{"benchmark": name, "missing_in": labels} for name, labels in lacking.items() if labels]
+    return {name: group for name, group in groups.items() if not lacking[name]}, missing
+
+
+def _scored(scores: dict[str, Any], benchmark: str) -> bool:
+    return benchmark in scores["benchmarks"] and scores["benchmarks"][benchmark]["greedy"]["score"] is not None
+
+
+def _arm(runs: list[Run]) -> dict[str, Any]:
+    recipe = runs[0].configuration.recipe
+    keys = ("trainer", "q", "w", "surrogate", "beta", "learning_rate", "num_generations")
+    return {key: getattr(recipe, key) for key in keys} | {"seeds": [run.seed for run in runs], "step": runs[0].last.step}
+
+
+def _budget(run: Run) -> dict[str, Any]:
+    """The ledger up to the compared checkpoint."""
+    rows = [row for row in run.ledger if row["step"] <= run.last.step]
+    return {"arm": run.arm, "seed": run.seed} | (rows[-1] if rows else {})
+
+
+def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict[str, Any]:
+    """Group scores at each evaluated step; step 0 is the base."""
+    points = [experiment.base, *(one for one in run.evaluations if one.step > 0)]
+    curves = {m: {group: [_group(one.scores, group, benchmarks, m) for one in points] for group in set(benchmarks.values())} for m in MEASURES}
+    return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves}
+
+
+def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:
+    """The plain mean over the shared benchmarks of the group that this evaluation has."""
+    own = [name for name, where in benchmarks.items() if where == group and name in scores["benchmarks"]]
+    return mean_of([scores["benchmarks"][name][measure]["score"] for name in own])
+
+
+def _strategies(experiment: Experiment) -> dict[str, dict[str, dict[str, float]]]:
+    """arm -> step -> share of each way of answering, over benchmarks and seeds alike; step 0 is the base."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for arm, runs in experiment.arms.items():
+        steps: dict[int, list[dict[str, float]]] = {0: _mixes(experiment.base.scores)}
+        for one in (one for run in runs for one in run.evaluations if one.step > 0):
+            steps.setdefault(one.step, []).extend(_mixes(one.scores))
+        found[arm] = {str(step): _mean_mix(mixes) for step, mixes in sorted(steps.items()) if mixes}
+    return {arm: steps for arm, steps in found.items() if steps}
+
+
+def _mixes(scores: dict[str, Any]) -> list[dict[str, float]]:
+    return [one["strategies"] for one in scores["benchmarks"].values() if one.get("strategies")]
+
+
+def _mean_mix(mixes: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(mix.get(name, 0.0) for mix in mixes) / len(mixes) for name in sorted({name for mix in mixes for name in mix})}
+
+
+def responses(experiment: Experiment, groups: list[str], per_group: int = 3) -> list[dict[str, Any]]:
+    """Greedy responses of base and each arm (first seed) to the same items: per group, the first item of each pattern of right and
+    wrong, patterns in which the models differ before those in which they agree."""
+    tables = {BASE: experiment.base.greedy_responses()}
+    tables |= {arm: runs[0].last.greedy_responses() for arm, runs in experiment.arms.items()}
+    shared = [key for key in tables[BASE] if all(key in table for table in tables.values())]
+    shown = []
+    for group in groups:
+        patterns: dict[tuple[str, ...], tuple[str, str]] = {}
+        for key in (key for key in shared if tables[BASE][key]["group"] == group):
+            patterns.setdefault(tuple(table[key]["outcome"] for table in tables.values()), key)
+        chosen = sorted(patterns.items(), key=lambda pair: len(set(pair[0])) == 1)[:per_group]
+        shown += [_shown(tables, key) for _, key in chosen]
+    return shown
+
+
+def _shown(tables: dict[str, dict[tuple[str, str], dict[str, Any]]], key: tuple[str, str]) -> dict[str, Any]:
+    about = {name: tables[BASE][key][name] for name in ("group", "benchmark", "item", "prompt", "reference")}
+    return about | {"models": {label: {name: table[key][name] for name in ("response", "outcome")} for label, table in tables.items()}}
+
+
+def _suite(experiment: Experiment) -> dict[str, Any]:
+    suite = experiment.runs[0].configuration.suite
+    return {key: getattr(suite, key) for key in ("name", "split", "items", "samples", "temperature", "max_new_tokens", "seed")}
+
+
+def _evaluations(run: Run) -> dict[str, Any]:
+    return {"arm": run.arm, "seed": run.seed, "evaluations": [one.scores for one in run.evaluations]}

@@ -1,0 +1,103 @@
+"""The report's tables as CSV, one fact a row."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conf.files import write_text
+
+Rows = Iterator[dict[str, Any]]
+
+
+def write_tables(results: dict[str, Any], folder: Path) -> None:
+    """Write every table of `results` into `folder`; an empty table is not written, and an old one of its name removed."""
+    for name, rows in _tables(results).items():
+        path = folder / f"{name}.csv"
+        listed = list(rows)
+        if listed:
+            write_text(path, _csv(listed))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _tables(results: dict[str, Any]) -> dict[str, Rows]:
+    return {
+        "scores": _scores(results),
+        "gains": _gains(results),
+        "transfer": _transfer(results),
+        "budgets": iter(results["budgets"]),
+        "pass_at_k": _pass_at_k(results),
+        "steps": _steps(results),
+        "strategies": _strategies(results),
+        "counts": _counts(results),
+        "front": iter([{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]),
+        "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
+    }
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _scores(results: dict[str, Any]) -> Rows:
+    for label, kinds in results["scores"].items():
+        for kind, names in kinds.items():
+            for name, own in names.items():
+                for measure, cell in own.items():
+                    yield {"model": label, "kind": kind.removesuffix("s"), "name": name, "measure": measure, **cell}
+
+
+def _gains(results: dict[str, Any]) -> Rows:
+    pairs = [("base", arm, found) for arm, found in results["gains"].items()]
+    pairs += [(one["from"], one["to"], one) for one in results["between"]]
+    for before, after, found in pairs:
+        for kind in ("benchmarks", "groups"):
+            for name, own in found[kind].items():
+                for measure, cell in own.items():
+                    yield {"from": before, "to": after, "kind": kind.removesuffix("s"), "name": name, "measure": measure, **cell}
+
+
+def _transfer(results: dict[str, Any]) -> Rows:
+    for arm, by_measure in results["transfer"].items():
+        for measure, formulas in by_measure.items():
+            for formula, found in formulas.items():
+                for group, index in found["index"].items():
+                    about = {"arm": arm, "measure": measure, "formula": formula, "group": group, "index": index}
+                    bounds = found["interval"].get(group, {})
+                    about |= {"sigma": found["sigma"][group], "ti": found["ti"].get(group), **bounds}
+                    yield about | {"reason": found["reason"].get(group, "")}
+
+
+def _pass_at_k(results: dict[str, Any]) -> Rows:
+    for label, groups in results["pass_at_k"].items():
+        for group, curve in groups.items():
+            for k, value in curve.items():
+                yield {"model": label, "group": group, "k": k, "pass_at_k": value}
+
+
+def _steps(results: dict[str, Any]) -> Rows:
+    for arm, runs in results["steps"].items():
+        for run in runs:
+            for group, values in run["greedy"].items():
+                for step, greedy, sampled in zip(run["steps"], values, run["sampled"][group], strict=True):
+                    yield {"arm": arm, "seed": run["seed"], "group": group, "step": step, "greedy": greedy, "sampled": sampled}
+
+
+def _strategies(results: dict[str, Any]) -> Rows:
+    for arm, steps in results["strategies"].items():
+        for step, mix in steps.items():
+            for name, share in mix.items():
+                yield {"arm": arm, "step": step, "strategy": name, "share": share}
+
+
+def _counts(results: dict[str, Any]) -> Rows:
+    for label, benchmarks in results["counts"].items():
+        for name, own in benchmarks.items():
+            yield {"model": label, "benchmark": name, **own}

@@ -1,0 +1,31 @@
+"""How every command ends: a user's mistake is a message and 2, a failed worker 1, Ctrl-C 130."""
+
+import sys
+from collections.abc import Callable
+
+from conf.errors import UserError
+
+
+class WorkerFailed(Exception):
+    """A worker ended badly; `code` is what this command should exit with."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run(command: Callable[[list[str]], None]) -> None:
+    """Call `command` with the arguments, and leave the process with the exit code that its outcome deserves."""
+    try:
+        command(sys.argv[1:])
+    except UserError as error:
+        _stop(f"error: {error}", 2)
+    except WorkerFailed as error:
+        _stop(f"error: {error}", error.code)
+    except KeyboardInterrupt:
+        _stop("interrupted: the same command goes on from the last checkpoint", 130)
+
+
+def _stop(message: str, code: int) -> None:
+    print(message, file=sys.stderr, flush=True)
+    raise SystemExit(code)

@@ -1,0 +1,66 @@
+"""How long it will take, said before it starts: tokens to generate and train, at speeds measured on one core."""
+
+from pathlib import Path
+
+from conf.schema import Configuration
+
+# One core, fp32, a model of 0.85M parameters; a larger one is slower in proportion. See docs/results.md.
+GENERATED_PER_SECOND = 12_000.0
+TRAINED_PER_SECOND = 25_000.0
+MEASURED_BYTES = 3.4e6
+USUAL_LENGTH = 0.5  # of the longest response allowed
+BENCHMARKS = 10
+START_SECONDS = 12.0  # imports, loading
+
+
+def seconds(configuration: Configuration) -> float | None:
+    """Seconds that one run takes, evaluations included; None where nothing was measured (a GPU, a hub model)."""
+    slower = _slower(configuration)
+    if slower is None:
+        return None
+    train, data, recipe = configuration.train, configuration.data, configuration.recipe
+    prompts = train.steps * train.prompts_per_step
+    responses = prompts * (recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt)
+    length = data.max_completion_length * USUAL_LENGTH
+    generated = responses * length if recipe.q == "policy" else 0.0
+    trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations
+    saves = -(-train.steps // train.save_steps)
+    work = generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND
+    return START_SECONDS + slower * work + saves * (evaluation_seconds(configuration) or 0.0)
+
+
+def evaluation_seconds(configuration: Configuration) -> float | None:
+    """Seconds that one evaluation takes."""
+    suite, slower = configuration.suite, _slower(configuration)
+    if slower is None:
+        return None
+    responses = (len(suite.benchmarks) or BENCHMARKS) * suite.items * (1 + suite.samples)
+    return slower * responses * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
+
+
+def total(todo: list[Configuration], prepare: bool) -> float | None:
+    """Seconds for all of `todo` through the pool, and for preparing the experiment before them."""
+    if not todo:
+        return 0.0
+    times = [seconds(configuration) for configuration in todo]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return None
+    workers = min(todo[0].hardware.workers, len(todo))
+    first = START_SECONDS + (evaluation_seconds(todo[0]) or 0.0) if prepare else 0.0
+    return first + max(sum(known) / workers, max(known))
+
+
+def words(duration: float | None) -> str:
+    """A duration for people."""
+    if duration is None:
+        return "unknown here: the first steps will tell"
+    return f"about {duration:.0f} s" if duration < 90 else f"about {duration / 60:.0f} min"
+
+
+def _slower(configuration: Configuration) -> float | None:
+    """How many times slower this model is than the one measured."""
+    folder = Path(configuration.model.path)
+    if configuration.hardware.device != "cpu" or not folder.is_dir():
+        return None
+    return max(0.5, sum(file.stat().st_size for file in folder.glob("*.safetensors")) / MEASURED_BYTES)

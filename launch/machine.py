@@ -1,0 +1,63 @@
+"""What this machine has, found without torch: cores, memory, a CUDA device, the model hub."""
+
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+HUB_SECONDS = 4.0
+
+
+def devices() -> list[str]:
+    """Names of the CUDA devices; empty without one."""
+    if shutil.which("nvidia-smi") is None:
+        return [path.name for path in Path("/dev").glob("nvidia[0-9]*")]
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return []
+    return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def hub_reachable() -> bool:
+    """Whether the model hub answers within a few seconds; a name look-up that hangs counts as no."""
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(_asks_hub()), daemon=True)
+    thread.start()
+    thread.join(HUB_SECONDS)
+    return bool(answers and answers[0])
+
+
+def cached(repository: str, kind: str = "model") -> bool:
+    """Whether the hub's cache on this machine holds something of `repository`."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE) / f"{kind}s--{repository.replace('/', '--')}" / "snapshots"
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def memory_gb() -> float:
+    """Installed memory, GB."""
+    return psutil.virtual_memory().total / 1e9
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(psutil.Process().cpu_affinity())
+
+
+def _asks_hub() -> bool:
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        urllib.request.urlopen(ENDPOINT, timeout=HUB_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True

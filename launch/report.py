@@ -1,0 +1,48 @@
+"""The report of an experiment, from its files alone: `python -m launch.report experiment=embedded`."""
+
+import os
+from pathlib import Path
+
+from conf.errors import UserError
+from conf.schema import Configuration
+from launch import command, folders
+from launch.compose import compose
+from launch.progress import progress
+from launch.workers import Usage, python_job, run_pool
+
+
+def main(arguments: list[str]) -> None:
+    """Write the report of the experiment that the arguments name."""
+    configuration = compose(arguments)
+    print(f"report: {write(configuration, Usage(), again=True)}")
+
+
+def write(configuration: Configuration, usage: Usage, again: bool = False) -> Path:
+    """report/index.html of the experiment, written unless it is newer than all that it shows."""
+    folder = folders.experiment_folder(configuration)
+    page = folder / "report" / "index.html"
+    if not (folder / "base" / "evaluation" / "scores.json").exists():
+        name = configuration.experiment.name
+        raise UserError(
+            f"{folder} holds no evaluation",
+            "there is nothing to report",
+            f"run `python -m launch.pair experiment={name}`",
+        )
+    if again or not _current(folder, page):
+        (folder / "report").mkdir(exist_ok=True)
+        job = python_job("report", "launch.stage", ["report", str(folder)], folder / "report", configuration)
+        with progress(0) as display:
+            run_pool([job], 1, display, usage)
+    return page.resolve()
+
+
+def _current(folder: Path, page: Path) -> bool:
+    """Whether the page is newer than every score, ledger and finished run."""
+    if not page.exists():
+        return False
+    sources = [file for name in ("scores.json", "done.json", "prepared.json") for file in folder.rglob(name)]
+    return all(os.stat(file).st_mtime_ns <= os.stat(page).st_mtime_ns for file in sources)
+
+
+if __name__ == "__main__":
+    command.run(main)

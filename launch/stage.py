@@ -1,0 +1,45 @@
+"""What needs a process of its own, for it loads torch or draws: `python -m launch.stage report|evaluate FOLDER`."""
+
+from pathlib import Path
+
+from conf import freeze
+from launch import command
+
+
+def main(arguments: list[str]) -> None:
+    """Run one stage on a folder."""
+    stage, folder = arguments
+    {"report": report, "evaluate": evaluate_model}[stage](Path(folder))
+
+
+def report(folder: Path) -> None:
+    """Write the experiment's report."""
+    from evaluation.report import write_report
+
+    write_report(folder)
+
+
+def evaluate_model(folder: Path) -> None:
+    """Evaluate the model of folder/config.yaml into folder."""
+    import torch
+
+    import models
+    from evaluation.run import evaluate
+    from models.loading import load
+
+    configuration = freeze.read(folder / "config.yaml")
+    given, hardware = configuration.model, configuration.hardware
+    torch.set_float32_matmul_precision(hardware.matmul_precision)
+    model, tokenizer = load(
+        given.path,
+        dtype=given.dtype,
+        device=hardware.device,
+        attn_implementation=given.attn_implementation,
+        trust_remote_code=given.trust_remote_code,
+    )
+    digest = models.digest(given.path)
+    evaluate(model, tokenizer, configuration, folder, step=0, label=given.path, model_digest=digest)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,52 @@
+"""Prepare an experiment once, then train any number of its runs; what is done and valid is kept."""
+
+from pathlib import Path
+
+from conf.schema import Configuration
+from launch import estimate, folders, preflight
+from launch.progress import progress
+from launch.workers import Usage, python_job, run_pool
+
+
+def train_all(configurations: list[Configuration], usage: Usage | None = None) -> list[Path]:
+    """Run folders of `configurations` (all of one experiment), each trained and evaluated to its end.
+
+    UserError before anything is spent, KeyboardInterrupt on Ctrl-C, WorkerFailed when a worker ended badly.
+    """
+    usage = usage or Usage()
+    shared = configurations[0]
+    preflight.check(shared, len(configurations))
+    with folders.held(folders.experiment_folder(shared)):
+        experiment = folders.freeze_experiment(shared)
+        runs = [folders.freeze_run(configuration) for configuration in configurations]
+        todo = [(run, given) for run, given in zip(runs, configurations, strict=True) if not folders.done(run)]
+        ready = folders.prepared(experiment)
+        _announce(runs, [given for _, given in todo], ready)
+        if not ready:
+            _prepare(experiment, shared, usage)
+        if todo:
+            _train(todo, usage)
+    return runs
+
+
+def _announce(runs: list[Path], todo: list[Configuration], ready: bool) -> None:
+    """Say what is done, what will be done, and how long that takes."""
+    print(f"{len(runs) - len(todo)} of {len(runs)} runs are done", flush=True)
+    if todo:
+        print(f"training {len(todo)}: {estimate.words(estimate.total(todo, not ready))}", flush=True)
+
+
+def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> None:
+    """Compile the data, write the lock and evaluate the base, in a process of its own."""
+    print("compiling the data and evaluating the base", flush=True)
+    job = python_job("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
+    with progress(0) as display:
+        run_pool([job], 1, display, usage)
+
+
+def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:
+    """Every run that is not done, `hardware.workers` side by side."""
+    jobs = [python_job(f"{run.parent.name}/{run.name}", "train", [str(run)], run, given) for run, given in todo]
+    shared = todo[0][1]
+    with progress(shared.train.steps) as display:
+        run_pool(jobs, shared.hardware.workers, display, usage)

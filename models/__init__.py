@@ -1,0 +1,18 @@
+"""Whatever touches a model: load and digest, the one rendering, the one generator. Torch is imported only when one is loaded."""
+
+from models.folder import check, digest
+from models.render import prompt_ids, response_ids, response_text
+
+__all__ = ["check", "digest", "generate", "load", "load_tokenizer", "prompt_ids", "response_ids", "response_text"]
+
+
+def __getattr__(name: str):
+    if name == "generate":
+        from models.generation import generate
+
+        return generate
+    if name in ("load", "load_tokenizer"):
+        import models.loading
+
+        return getattr(models.loading, name)
+    raise AttributeError(name)

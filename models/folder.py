@@ -1,0 +1,60 @@
+"""A model folder as files: is it whole, and what is its digest. No torch here."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from conf.errors import UserError
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def is_hub_id(path: str) -> bool:
+    """Whether `path` names a model on a hub: `owner/name`, and no such folder here."""
+    return not Path(path).exists() and not path.startswith((".", "/", "models/")) and bool(HUB_ID.fullmatch(path))
+
+
+def check(path: str) -> None:
+    """Refuse a local folder that cannot be loaded, naming what it lacks; a hub id passes."""
+    if is_hub_id(path):
+        return
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"model.path={path}", "there is no such folder", "set model.path to a model folder; `make base` makes models/embedded")
+    weights = sorted(folder.glob("*.safetensors"))
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    missing += [] if weights else ["*.safetensors"]
+    if missing:
+        raise UserError(f"model.path={path}", f"the folder lacks {', '.join(missing)}", "copy the missing files there, or set model.path to a whole model folder")
+    for file in weights:
+        check_safetensors(file)
+
+
+def check_safetensors(file: Path) -> None:
+    """Refuse a file cut short: the header states how long it must be."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        whole = size > 8 and length < size
+        try:
+            header = json.loads(opened.read(length)) if whole else {}
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            whole = False
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"] if whole else []
+    if not ends or 8 + length + max(ends) != size:
+        raise UserError(f"{file}", "the weights are cut short or damaged", "copy or download the file again, or delete the checkpoint to go on from the one before it")
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 over the names and bytes of a folder's weights, configuration and tokenizer; the id itself for a hub model."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return f"hub:{path}"
+    total = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".safetensors", ".json", ".jinja"):
+            total.update(file.name.encode() + b"\0")
+            with file.open("rb") as opened:
+                total.update(hashlib.file_digest(opened, "sha256").digest())
+    return total.hexdigest()

@@ -1,0 +1,42 @@
+"""Load a model and its tokenizer from a local folder or a hub, safetensors only."""
+
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from conf.errors import UserError
+from models.folder import check
+
+
+def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
+    """The tokenizer, refused where padding or the end of a response would be ambiguous."""
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    if tokenizer.chat_template is None:
+        raise UserError(f"model.path={path}", "the tokenizer has no chat template, so no prompt can be rendered", "add chat_template.jinja to the folder")
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        raise UserError(
+            f"model.path={path}", "pad and end token are the same: the model would never learn to stop", "set another pad_token in the tokenizer's configuration"
+        )
+    return tokenizer
+
+
+def load(
+    path: str,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    attn_implementation: str = "eager",
+    trust_remote_code: bool = False,
+) -> tuple[Any, Any]:
+    """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones."""
+    check(path)
+    tokenizer = load_tokenizer(path, trust_remote_code)
+    model = AutoModelForCausalLM.from_pretrained(
+        path,
+        dtype=getattr(torch, dtype),
+        attn_implementation=attn_implementation,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=True,
+    )
+    return model.to(device).eval(), tokenizer

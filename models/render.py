@@ -1,0 +1,23 @@
+"""The one rendering of a prompt and a response to token ids: training, rollouts and evaluation all come through here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
+    """The prompt as one user turn of the chat template, up to where the assistant begins to write."""
+    return list(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=True, add_generation_prompt=True, return_dict=True
+        )["input_ids"]
+    )
+
+
+def response_ids(tokenizer: Any, text: str) -> list[int]:
+    """The response's own ids and the end token; special tokens inside the text are read as plain characters."""
+    return [*tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), tokenizer.eos_token_id]
+
+
+def response_text(tokenizer: Any, ids: Sequence[int]) -> str:
+    """What the model wrote, without the end token."""
+    return tokenizer.decode([i for i in ids if i != tokenizer.eos_token_id], skip_special_tokens=False)

@@ -1,0 +1,49 @@
+"""Verdicts on a letter chosen among options."""
+
+import re
+
+from rewards.extraction import last_boxed
+from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
+
+_WRAPPED = re.compile(r"[ \t]*(?:\\(?:text|textbf|mathrm|mathbf)[ \t]*\{)?[ \t$*]*\(?([A-Za-z])\)?[ \t$*]*\}?[.:]?[ \t]*")
+_STATED = re.compile(r"\b(?:answer|choice|option)(?:[ \t]{1,8}is\b(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])[ \t*$]{0,8}\(?([A-Za-z])\b\)?(?!')", re.IGNORECASE)
+_BRACKETED = re.compile(r"\(([A-Za-z])\)")
+_CAPITAL = re.compile(r"(?<![\w'\\-])([B-HJ-Z])(?![\w'-])")
+
+
+def verify(response: str, reference: str) -> Verdict:
+    """Compare letters without case. A response that names several where one was asked is wrong, `ambiguous`."""
+    gold = _WRAPPED.fullmatch(last_boxed(reference) or reference) if isinstance(reference, str) else None
+    if gold is None:
+        return BAD_REFERENCE
+    letters = _letters(response)
+    if not letters:
+        return NO_ANSWER
+    if len(letters) > 1:
+        return Verdict("wrong", "ambiguous", ",".join(sorted(letters)))
+    letter = letters.pop()
+    return compared(letter == gold.group(1).lower(), letter)
+
+
+def _letters(response: str) -> set[str]:
+    """The letters of the most explicit form the response uses: boxed, alone, stated, bracketed, a lone capital."""
+    boxed = last_boxed(response)
+    if boxed is not None:
+        return _lone(boxed) or _found(_BRACKETED, boxed) or _found(_CAPITAL, boxed)
+    alone = _lone(response.strip()) if len(response) < 1000 else set()
+    return alone or _found(_STATED, response) or _found(_BRACKETED, response) or _leading(response) or _found(_CAPITAL, response)
+
+
+def _lone(text: str) -> set[str]:
+    found = _WRAPPED.fullmatch(text)
+    return {found.group(1).lower()} if found else set()
+
+
+def _leading(response: str) -> set[str]:
+    """A letter set off at the very start: "b) because ...", "B. Paris"."""
+    found = re.match(r"\s{0,8}([A-Za-z])[.):]\s", response)
+    return {found.group(1).lower()} if found else set()
+
+
+def _found(pattern: re.Pattern[str], text: str) -> set[str]:
+    return {letter.lower() for letter in pattern.findall(text)}

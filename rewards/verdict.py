@@ -1,0 +1,40 @@
+"""What a verifier answers, and what it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["right", "wrong", "unscorable"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one response.
+
+    `reason` is one short word for machines: `match` or `mismatch` where an answer was compared, else why it was not
+    (`no_answer`, `ambiguous`, `too_long`, `unparsable`, `bad_reference`, `timeout`, `crash`, `error`).
+    `extracted` is the answer as found in the response, None where there was none.
+    """
+
+    outcome: Outcome
+    reason: str
+    extracted: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One response to judge: the arguments of `rewards.verify`."""
+
+    kind: str
+    response: str
+    reference: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def compared(equal: bool, extracted: str) -> Verdict:
+    """The verdict of a comparison that took place."""
+    return Verdict("right", "match", extracted) if equal else Verdict("wrong", "mismatch", extracted)
+
+
+BAD_REFERENCE = Verdict("unscorable", "bad_reference")
+NO_ANSWER = Verdict("wrong", "no_answer")

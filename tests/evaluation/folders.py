@@ -1,0 +1,99 @@
+"""Writes a small experiment's folder in the documented format, without a model."""
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from conf import freeze
+from conf.files import append_jsonl, write_json
+from conf.schema import Configuration
+from evaluation.scores import all_scores
+
+BENCHMARKS = {
+    **dict.fromkeys(("add", "chain", "long"), "math"),
+    **dict.fromkeys(("sort", "count", "plan"), "other_reasoning"),
+    **dict.fromkeys(("fact", "reading", "polite"), "non_reasoning"),
+}
+STRATEGIES = ("direct", "steps", "careless")
+RECIPES = {
+    "sft": {"trainer": "sft", "q": "teacher", "w": "one", "surrogate": "log", "learning_rate": 5e-5},
+    "grpo": {"trainer": "policy", "q": "policy", "w": "group_advantage", "surrogate": "clipped", "learning_rate": 3e-4},
+}
+
+
+def configuration(arm="sft", seed=0, runs="runs", experiment="tiny", **sections) -> Configuration:
+    recipe = {"name": arm, "treatment": ["recipe"], **RECIPES[arm]}
+    defaults = {"experiment": {"name": experiment}, "recipe": recipe, "suite": {"items": 30, "samples": 4}}
+    rest = {name: {} for name in ("model", "data", "train", "hardware", "logger")}
+    return Configuration(seed=seed, runs=runs, **(rest | defaults | sections))
+
+
+def write_evaluation(folder: Path, step: int, skill: dict[str, float], seed: int, say=None, benchmarks=None, items=30, samples=4):
+    """Responses right with the chance `skill[group]`; `say` replaces the text of every response."""
+    folder.mkdir(parents=True)
+    rng, rows = random.Random(f"{folder.name}{seed}{step}"), []
+    for benchmark, group in (benchmarks or BENCHMARKS).items():
+        for number in range(items):
+            for sample in range(samples + 1):
+                right = rng.random() < skill[group]
+                rows.append(
+                    {
+                        **{"benchmark": benchmark, "group": group, "kind": "text", "item": f"{benchmark}-{number}"},
+                        **{"prompt": f"{benchmark} {number}", "reference": str(number), "sample": sample},
+                        **{"response": say or f"so {number if right else number + 1}", "outcome": "right" if right else "wrong"},
+                        **{"reason": "equal" if right else "differs", "extracted": str(number), "completion_tokens": 9},
+                        **{"strategy": rng.choice(STRATEGIES) if group == "math" else "", "truncated": rng.random() < 0.02},
+                    }
+                )
+    pq.write_table(pa.Table.from_pylist(rows), folder / "items.parquet")
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    write_json(folder / "scores.json", {"step": step, "label": str(folder), "settings": {}, **all_scores(columns)})
+
+
+def write_run(root: Path, arm: str, seed: int, skills: dict[int, dict[str, float]], say=None, benchmarks=None, **sections):
+    folder = root / "arms" / arm / f"seed-{seed}"
+    for step, skill in skills.items():
+        write_evaluation(folder / "evaluation" / f"step-{step:06d}", step, skill, seed, say, benchmarks)
+    freeze.write(configuration(arm, seed, str(root.parent), root.name, **sections), folder / "config.yaml")
+    write_json(folder / "manifest.json", {"git": {"commit": "0" * 40}, "device": "cpu", "packages": {"trl": "1.16.0"}})
+    for step in range(1, max(skills) + 1):
+        append_jsonl(folder / "ledger.jsonl", ledger_row(step, 16 if arm == "grpo" else 1))
+
+
+def ledger_row(step: int, samples: int) -> dict[str, float]:
+    prompts, completions = 24 * step, 24 * step * samples
+    tokens = {"tokens_prompted": 12 * prompts, "tokens_generated": 30 * completions, "tokens_trained": 30 * completions}
+    about = {"step": step, "prompts_shown": prompts, "completions": completions, "optimizer_updates": step}
+    return {**about, **tokens, "seconds": 2.5 * step, "peak_memory_bytes": 700_000_000}
+
+
+def skill(math: float, other: float, non: float) -> dict[str, float]:
+    return {"math": math, "other_reasoning": other, "non_reasoning": non}
+
+
+def write_experiment(root: Path, seeds=(0,), say=None) -> Path:
+    """Base, SFT and GRPO with two checkpoints each."""
+    root.mkdir(parents=True)
+    write_evaluation(root / "base" / "evaluation", 0, skill(0.5, 0.6, 0.7), 0)
+    for seed in seeds:
+        write_run(root, "sft", seed, {20: skill(0.6, 0.5, 0.5), 40: skill(0.7, 0.4, 0.4)}, say)
+        write_run(root, "grpo", seed, {20: skill(0.75, 0.6, 0.7), 40: skill(0.9, 0.62, 0.68)})
+    write_json(root / "lock.json", {"order": "a" * 64, "rows": "b" * 64, "base": "c" * 64})
+    (root / "data").mkdir()
+    write_json(root / "data" / "manifest.json", {"rows": 960, "dropped": {"too_long": 3}})
+    return root
+
+
+def write_sweep(root: Path) -> None:
+    folder = root.parent / f"{root.name}-sweep"
+    folder.mkdir()
+    base = skill(50.0, 60.0, 70.0)
+    rates = {"sft": [2.5e-5, 5e-5, 1e-4], "grpo": [1e-4, 3e-4, 8e-4]}
+    rows = [
+        {"arm": arm, "learning_rate": rate, "seed": 100, "groups": skill(60.0 + 9 * n, 58.0 - 8 * n, 66.0 - 9 * n), "base": base}
+        for arm, own in rates.items()
+        for n, rate in enumerate(own)
+    ]
+    write_json(folder / "sweep.json", {"experiment": root.name, "rows": rows, "chosen": {"sft": 5e-5, "grpo": 3e-4}})

@@ -1,0 +1,130 @@
+"""The report is made from files alone, repeats their numbers, and lets nothing that a model wrote act on the page."""
+
+import csv
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from conf.errors import UserError
+from conf.files import read_json
+from evaluation.report import write_report
+from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_run, write_sweep
+
+HOSTILE = '<script>alert(1)</script></td></pre><img src=x onerror="alert(2)">\u202e{{ 7 * 7 }}{% raw %}'
+
+
+class Page(HTMLParser):
+    """Tags, addresses and visible text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = write_experiment(tmp_path_factory.mktemp("runs") / "tiny", seeds=(0, 1), say=HOSTILE)
+    write_sweep(root)
+    return root, write_report(root)
+
+
+def test_everything_documented_is_there(written):
+    root, index = written
+    assert index == root / "report" / "index.html"
+    for name in ("gains", "steps", "pass_at_k", "strategies", "front"):
+        assert (root / "report/figures" / f"{name}.png").stat().st_size > 1000
+        assert (root / "report/figures" / f"{name}.svg").is_file()
+    for name in ("scores", "gains", "transfer", "budgets", "pass_at_k", "steps", "strategies", "counts", "front", "changed"):
+        assert list(csv.DictReader((root / "report/tables" / f"{name}.csv").open()))
+
+
+def test_page_stands_alone_and_what_models_wrote_is_escaped(written):
+    text = written[1].read_text()
+    page = Page(text)
+    assert "script" not in page.tags and "<script" not in text and "onerror=\"" not in text
+    assert all(a.startswith(("data:image/svg+xml;base64,", "#", "results.json", "tables/")) for a in page.addresses)
+    assert HOSTILE in "".join(page.text)
+    assert "@import" not in text and "url(" not in text.split("</style>")[0]
+
+
+def test_results_repeat_the_files(written):
+    root, _ = written
+    results = read_json(root / "report/results.json")
+    base = read_json(root / "base/evaluation/scores.json")
+    assert results["files"]["base"] == base
+    finals = {arm: [read_json(root / f"arms/{arm}/seed-{s}/evaluation/step-000040/scores.json") for s in (0, 1)] for arm in ("sft", "grpo")}
+    for name in BENCHMARKS:
+        assert results["scores"]["base"]["benchmarks"][name]["greedy"] == base["benchmarks"][name]["greedy"]
+        for arm, seeds in finals.items():
+            mean = sum(one["benchmarks"][name]["greedy"]["score"] for one in seeds) / 2
+            assert results["scores"][arm]["benchmarks"][name]["greedy"]["score"] == pytest.approx(mean)
+            gain = results["gains"][arm]["benchmarks"][name]["greedy"]
+            assert gain["difference"] == pytest.approx(mean - base["benchmarks"][name]["greedy"]["score"])
+            assert gain["low"] <= gain["difference"] <= gain["high"]
+    for group, own in base["groups"].items():
+        assert results["scores"]["base"]["groups"][group]["greedy"]["score"] == pytest.approx(own["greedy"]["score"])
+        assert results["scores"]["base"]["groups"][group]["greedy"]["low"] == pytest.approx(own["greedy"]["low"])
+        assert results["pass_at_k"]["base"][group] == pytest.approx(own["pass_at_k"])
+    assert results["budgets"][0]["prompts_shown"] == 960
+
+
+def test_page_states_the_setting(written):
+    text = "".join(Page(written[1].read_text()).text)
+    assert "no evidence about large models" in text and "Untuned" not in text
+    assert "recipe.q" in text and "declared treatment" in text and "without being declared" not in text
+    assert "seed SD" in text
+
+
+def test_report_is_the_same_again(written):
+    root, index = written
+    before = {path: path.read_bytes() for path in (root / "report").rglob("*") if path.is_file()}
+    write_report(root)
+    assert {path: path.read_bytes() for path in (root / "report").rglob("*") if path.is_file()} == before
+    assert index.is_file()
+
+
+def test_confound_missing_benchmark_and_no_sweep_are_said(tmp_path):
+    root = tmp_path / "runs" / "odd"
+    root.mkdir(parents=True)
+    write_evaluation(root / "base/evaluation", 0, skill(0.5, 0.5, 0.5), 0)
+    fewer = {name: group for name, group in BENCHMARKS.items() if name != "polite"}
+    write_run(root, "sft", 0, {40: skill(0.6, 0.5, 0.5)}, benchmarks=fewer)
+    write_run(root, "grpo", 0, {20: skill(0.4, 0.5, 0.5)}, train={"weight_decay": 0.1})
+    results_page = "".join(Page(write_report(root).read_text()).text)
+    assert "Untuned" in results_page and "polite" in results_page
+    assert "train.weight_decay" in results_page and "without being declared" in results_page
+    assert "step 20 of 40" in results_page and "not above zero" in results_page
+    results = read_json(root / "report/results.json")
+    assert results["missing"] == [{"benchmark": "polite", "missing_in": ["sft, seed 0"]}]
+    assert results["front"] is None and "polite" not in results["scores"]["base"]["benchmarks"]
+
+
+def test_a_cut_evaluation_is_left_out(tmp_path):
+    root = write_experiment(tmp_path / "runs" / "cut")
+    (root / "arms/sft/seed-0/evaluation/step-000040/scores.json").unlink()
+    write_report(root)
+    assert read_json(root / "report/results.json")["arms"]["sft"]["step"] == 20
+
+
+def test_nothing_to_report_is_a_users_error(tmp_path):
+    with pytest.raises(UserError, match="base/evaluation"):
+        write_report(tmp_path)
+    write_evaluation(tmp_path / "base/evaluation", 0, skill(0.5, 0.5, 0.5), 0)
+    with pytest.raises(UserError, match="arms"):
+        write_report(tmp_path)
+
+
+def test_report_and_statistics_import_no_torch():
+    program = "import sys, evaluation, evaluation.report, evaluation.transfer; evaluation.pass_at_k; assert not {'torch', 'train', 'launch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
