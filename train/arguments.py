@@ -1,0 +1,49 @@
+"""Training arguments that every arm shares, written once; nothing that changes an objective is left to a default of TRL."""
+
+from pathlib import Path
+from typing import Any
+
+from conf.schema import Configuration
+
+
+def shared(configuration: Configuration, folder: Path, rows_per_step: int, updates_per_step: int) -> dict[str, Any]:
+    """Keyword arguments of TRL's SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
+    train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
+    micro = largest_divisor(rows_per_step, recipe.micro_batch_size)
+    return {
+        "output_dir": str(folder / "checkpoints" / ".writing"),
+        "seed": configuration.seed,
+        "data_seed": configuration.seed,
+        "max_steps": train.steps * updates_per_step,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": rows_per_step // micro,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": train.lr_scheduler_type,
+        "warmup_steps": train.warmup_steps * updates_per_step,
+        "optim": "adamw_torch",
+        "adam_beta1": train.adam_beta1,
+        "adam_beta2": train.adam_beta2,
+        "adam_epsilon": train.adam_epsilon,
+        "weight_decay": train.weight_decay,
+        "max_grad_norm": train.max_grad_norm,
+        "average_tokens_across_devices": True,
+        "bf16": configuration.model.dtype == "bfloat16" and hardware.device == "cuda",
+        "fp16": False,
+        "gradient_checkpointing": False,
+        "use_cpu": hardware.device == "cpu",
+        "save_strategy": "steps",
+        "save_steps": train.save_steps * updates_per_step,
+        "logging_steps": updates_per_step,
+        "logging_first_step": False,
+        "report_to": ["wandb"] if configuration.logger.name == "wandb" else [],
+        "run_name": f"{configuration.experiment.name}-{recipe.name}-{configuration.seed}",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": hardware.device == "cuda",
+    }
+
+
+def largest_divisor(total: int, limit: int) -> int:
+    """The largest micro-batch up to `limit` that divides a step, so that no row weighs more than another."""
+    return max(size for size in range(1, min(total, limit) + 1) if total % size == 0)

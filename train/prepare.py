@@ -1,0 +1,64 @@
+"""`python -m train.prepare RUNS/EXPERIMENT/config.yaml`: what every arm shares. The data compiled, the lock, the base's scores."""
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from conf import freeze
+from conf.errors import UserError
+from conf.files import write_json
+from train.worker import settle
+
+PACKAGES = ("torch", "transformers", "trl", "datasets", "tokenizers", "math-verify")
+
+
+def prepare(file: Path) -> None:
+    """Compile, lock, evaluate the base; each is kept where it is done and still valid."""
+    configuration = freeze.read(file)
+    settle(configuration)
+    from data.compile import compile_dataset
+    from evaluation import evaluate
+    from models import digest, load
+
+    folder = file.parent
+    manifest = compile_dataset(configuration, folder / "data")
+    write_json(folder / "lock.json", lock(configuration, manifest, digest(configuration.model.path)))
+    model, tokenizer = load(
+        configuration.model.path,
+        dtype=configuration.model.dtype,
+        device=configuration.hardware.device,
+        attn_implementation=configuration.model.attn_implementation,
+        trust_remote_code=configuration.model.trust_remote_code,
+    )
+    evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base")
+    freeze.mark(folder, "prepared.json")
+
+
+def lock(configuration: Any, manifest: dict[str, Any], base: str) -> dict[str, Any]:
+    """Digests and settings that every arm must share."""
+    return {
+        "base": base,
+        "data": manifest["digests"],
+        "model": configuration.model.model_dump(mode="json"),
+        "train": configuration.train.model_dump(mode="json"),
+        "suite": configuration.suite.model_dump(mode="json", exclude={"batch_size"}),
+        "packages": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+    }
+
+
+def main() -> int:
+    try:
+        prepare(Path(sys.argv[1]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Supervised fine-tuning, as TRL's SFTTrainer does it, on the compiled rows in the stored order.
+
+    L = - mean over the response tokens of a step of log pi(y_t | x, y_<t)        (q, w, surrogate, beta) = (teacher, 1, log, 0)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from conf.errors import UserError
+from conf.schema import Configuration
+from train.arguments import shared
+from train.records import Records
+
+
+class StoredOrderSFTTrainer(SFTTrainer):
+    """TRL's trainer, with every step's rows booked in the ledger."""
+
+    records: Records
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        responses = (inputs["labels"] != -100).sum(1)
+        prompts = inputs["attention_mask"].sum(1) - responses
+        self._book(prompts.tolist(), responses.tolist())
+        return super().training_step(model, inputs, *args, **kwargs)
+
+    def _book(self, prompted: list[int], responded: list[int]) -> None:
+        """Each micro-batch books its rows; the step's prompts are booked with its first."""
+        first = self.accelerator.gradient_state.num_steps == 1 or self._micro % self.args.gradient_accumulation_steps == 0
+        self._micro += 1
+        self.records.totals.add(
+            prompts=self.prompts_per_step if first else 0, prompted=prompted, responded=responded, generated=False
+        )
+
+
+def build(configuration: Configuration, model: Any, tokenizer: Any, rows: Dataset, order: np.ndarray, folder: Path, records: Records) -> SFTTrainer:
+    """A trainer over `order` [steps, prompts_per_step]: row numbers of the compiled data set."""
+    targets = configuration.data.targets_per_prompt
+    per_step = configuration.train.prompts_per_step * targets
+    arguments = SFTConfig(
+        **shared(configuration, folder, per_step, updates_per_step=1),
+        loss_type="nll",
+        max_length=None,
+        packing=False,
+        padding_free=False,
+        completion_only_loss=True,
+        assistant_only_loss=False,
+        shuffle_dataset=False,
+        train_sampling_strategy="sequential",
+        label_smoothing_factor=0.0,
+        neftune_noise_alpha=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    trainer = StoredOrderSFTTrainer(
+        model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
+    )
+    trainer.records, trainer.prompts_per_step, trainer._micro = records, configuration.train.prompts_per_step, 0
+    return trainer
+
+
+def examples(rows: Dataset, order: np.ndarray, targets: int) -> Dataset:
+    """One example a (slot of the order, target): ids, and labels over exactly the response and its end token."""
+    prompts, responses = rows["prompt_ids"], rows["target_ids"]
+    if not len(responses[0]):
+        raise UserError(
+            "recipe=sft on a data set without teacher responses",
+            "supervised fine-tuning has nothing to imitate",
+            "set data.solution to the column that holds them",
+        )
+
+    def example(row: int, k: int) -> dict[str, list[int]]:
+        prompt, response = list(prompts[row]), list(responses[row][k])
+        return {"input_ids": prompt + response, "labels": [-100] * len(prompt) + response}
+
+    return Dataset.from_list([example(int(row), k) for row in order.ravel() for k in range(targets)])
