@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 
 from data import world
 from data.world import Item
-from rewards import verify
+from rewards import Request, Verdict, verify_many
+
+Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
 SCHEMA = pa.schema(
     [
@@ -22,9 +24,19 @@ SCHEMA = pa.schema(
 )
 
 
-def grade(item: Item, sample: int, response: str, ids: Sequence[int], end_id: int) -> dict[str, Any]:
-    """The row of one response; `ids` still carry the end token where the model wrote one, and without it are truncated."""
-    verdict = verify(item.kind, response, item.reference, **item.options)
+def grade(
+    wanted: Sequence[Wanted], texts: Sequence[str], ids: Sequence[Sequence[int]], end_id: int
+) -> list[dict[str, Any]]:
+    """The rows of the responses to `wanted`, in order; `ids` still carry the end token where the model wrote one."""
+    requests = [
+        Request(item.kind, text, item.reference, item.options) for (item, _), text in zip(wanted, texts, strict=True)
+    ]
+    graded = zip(wanted, texts, ids, verify_many(requests), strict=True)
+    return [_row(item, sample, text, own, verdict, end_id) for (item, sample), text, own, verdict in graded]
+
+
+def _row(item: Item, sample: int, response: str, ids: Sequence[int], verdict: Verdict, end_id: int) -> dict[str, Any]:
+    """One row of items.parquet; a response without its end token is truncated."""
     return {
         "benchmark": item.benchmark,
         "group": item.group,
@@ -34,9 +46,9 @@ def grade(item: Item, sample: int, response: str, ids: Sequence[int], end_id: in
         "reference": item.reference,
         "sample": sample,
         "response": response,
-        "outcome": str(verdict.outcome),
+        "outcome": verdict.outcome,
         "reason": verdict.reason,
-        "extracted": None if verdict.extracted is None else str(verdict.extracted),
+        "extracted": verdict.extracted,
         "strategy": strategy(item, response),
         "completion_tokens": len(ids),
         "truncated": end_id not in ids[-1:],

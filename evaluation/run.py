@@ -1,4 +1,4 @@
-"""Run the suite on one model: generate, grade, score. What is done and made with the same settings is read and returned."""
+"""Run the suite on one model: generate, grade, score. What is done with the same settings is read and returned."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.world import Item
-from evaluation.grade import SCHEMA, grade, write_items
+from evaluation.grade import SCHEMA, Wanted, grade, write_items
 from evaluation.scores import GREEDY, all_scores
 from models import generate, prompt_ids, response_text
 from models.seeds import stream
@@ -22,12 +22,18 @@ PATIENCE = 2.0  # seconds before a bar appears
 
 
 def evaluate(
-    model: Any, tokenizer: Any, configuration: Configuration, folder: Path, step: int, label: str, model_digest: str = ""
+    model: Any,
+    tokenizer: Any,
+    configuration: Configuration,
+    folder: Path,
+    step: int,
+    label: str,
+    model_digest: str = "",
 ) -> dict[str, Any]:
-    """Greedy once and `suite.samples` sampled responses an item; writes items.parquet, then scores.json, and returns the scores.
+    """Scores (percent) of one greedy and `suite.samples` sampled responses an item, also in items.parquet, scores.json.
 
-    `label` names the model (base, or arm and seed), `model_digest` its weights where known; both enter the settings, and a folder
-    whose settings are the same is returned as it stands.
+    `label` names the model (base, or arm and seed), `model_digest` its weights where known. Both enter the settings;
+    where a folder was made with the same settings, its scores are returned and nothing is done.
     """
     folder = Path(folder)
     if done := finished(configuration, folder, step, label, model_digest):
@@ -43,7 +49,9 @@ def evaluate(
     return scores
 
 
-def finished(configuration: Configuration, folder: Path, step: int, label: str, model_digest: str = "") -> dict[str, Any] | None:
+def finished(
+    configuration: Configuration, folder: Path, step: int, label: str, model_digest: str = ""
+) -> dict[str, Any] | None:
     """The scores in `folder` where they were made with these settings, else None; needs no model."""
     path = Path(folder) / "scores.json"
     if not (path.is_file() and path.with_name("items.parquet").is_file()):
@@ -54,7 +62,7 @@ def finished(configuration: Configuration, folder: Path, step: int, label: str, 
 
 
 def settings(suite: Suite, step: int, label: str, model_digest: str = "") -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. The batch size changes memory only and is left out."""
+    """What the scores hang on; `digest` is sha256 over all of it. The batch size is left out: memory only."""
     own: dict[str, Any] = {
         "suite": suite.model_dump(mode="json", exclude={"batch_size"}),
         "model": model_digest,
@@ -78,7 +86,7 @@ def _rows(model: Any, tokenizer: Any, items: Sequence[Item], suite: Suite, label
 
 
 def _graded(
-    model: Any, tokenizer: Any, wanted: Sequence[tuple[Item, int]], suite: Suite, temperature: float, bar: "_Bar"
+    model: Any, tokenizer: Any, wanted: Sequence[Wanted], suite: Suite, temperature: float, bar: "_Bar"
 ) -> list[dict[str, Any]]:
     seeds = [stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None
     responses = generate(
@@ -93,12 +101,11 @@ def _graded(
         progress=bar.within,
     )
     bar.finish(len(wanted))
-    end = tokenizer.eos_token_id
-    pairs = zip(wanted, responses, strict=True)
-    return [grade(item, sample, response_text(tokenizer, ids), ids, end) for (item, sample), ids in pairs]
+    texts = [response_text(tokenizer, ids) for ids in responses]
+    return grade(wanted, texts, responses, tokenizer.eos_token_id)
 
 
-def _parts(rows: Sequence[tuple[Item, int]], size: int) -> Iterator[Sequence[tuple[Item, int]]]:
+def _parts(rows: Sequence[Wanted], size: int) -> Iterator[Sequence[Wanted]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

@@ -1,4 +1,4 @@
-"""From graded responses to scores: per item, per benchmark, per group. Written scores are percent with 95% intervals."""
+"""From graded responses to scores: per item, per benchmark, per group. Scores are percent with 95% intervals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,10 @@ def all_scores(columns: Columns) -> dict[str, Any]:
         groups.setdefault(own.group, []).append(name)
     return {
         "benchmarks": benchmarks,
-        "groups": {group: group_scores([items[n] for n in names], [benchmarks[n] for n in names]) for group, names in groups.items()},
+        "groups": {
+            group: group_scores([items[n] for n in names], [benchmarks[n] for n in names])
+            for group, names in groups.items()
+        },
     }
 
 

@@ -19,7 +19,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     if k < 1 or not 0 <= c <= n:
         raise ValueError(f"pass_at_k(n={n}, c={c}, k={k}): needs k >= 1 and 0 <= c <= n")
     if n < k:
-        raise ValueError(f"pass_at_k(n={n}, c={c}, k={k}): n < k has no unbiased estimate; draw at least k samples an item")
+        raise ValueError(f"pass_at_k(n={n}, c={c}, k={k}): n < k has no unbiased estimate; draw k samples")
     if n - c < k:
         return 1.0
     return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1, dtype=np.float64)))

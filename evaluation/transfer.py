@@ -36,13 +36,16 @@ class TransferInterval:
     undefined: float  # share of resamples without a TI
 
 
-def transfer_index(base: Scores, tuned: Scores, formula: str = "signed_root", scale: Scale = "per_model") -> TransferIndex:
+def transfer_index(
+    base: Scores, tuned: Scores, formula: str = "signed_root", scale: Scale = "per_model"
+) -> TransferIndex:
     """TI of `tuned` over `base`, both {group: {benchmark: percent}} with the same groups and benchmarks.
 
-    `signed_root` (v2, section 2.1): index_g = sum_b w_b sign(d_b) sqrt|d_b|, d_b = gain_b / sigma_g, w_b = 100 - base_b normalised in
-    the group. `scale` is sigma: `per_model` (population std of the group's own gains, as printed), `none` (1), or a mapping of
-    group -> sigma. `relative` (v1): index_g = mean_b gain_b / base_b; it has no scale.
-    TI_g = 100 * index_g / index_math, undefined where the math index is not above zero: a loss on math turns the sign round.
+    `signed_root` (v2, section 2.1): index_g = sum_b w_b sign(d_b) sqrt|d_b|, with d_b = gain_b / sigma_g and
+    w_b = 100 - base_b, normalised in the group. `scale` is sigma: `per_model` (population std of the group's own gains,
+    as printed), `none` (1), or a mapping of group -> sigma.
+    `relative` (v1, as reviewed): index_g = mean_b gain_b / base_b; `scale` does not enter.
+    TI_g = 100 * index_g / index_math, undefined where the math index is not above zero: a loss there turns signs round.
     Raises ValueError for unknown names, missing groups or benchmarks, and a sigma that is not positive in a mapping.
     """
     _check(base, tuned, formula, scale)
@@ -67,8 +70,8 @@ def transfer_interval(
 ) -> dict[str, TransferInterval]:
     """95% intervals of TI over items: {group: {benchmark: share right of each item, 0..1}}, the same items in both.
 
-    Items are drawn with replacement within each benchmark, the same ones for base and tuned. The benchmarks stay fixed, and sigma is
-    taken anew in each resample.
+    Items are drawn with replacement within each benchmark, the same ones for base and tuned. The benchmarks stay fixed,
+    and sigma is taken anew in each resample.
     """
     resampled, number = {}, 0
     for group in base:
@@ -99,7 +102,9 @@ def _check(base: Scores, tuned: Scores, formula: str, scale: Scale) -> None:
         raise ValueError(f"groups {sorted(base)} and {sorted(tuned)}: both need the same groups, `math` among them")
     for group in base:
         if not base[group] or set(base[group]) != set(tuned[group]):
-            raise ValueError(f"group {group}: benchmarks {sorted(base[group])} and {sorted(tuned[group])} must be the same, and some")
+            raise ValueError(
+                f"group {group}: benchmarks {sorted(base[group])} and {sorted(tuned[group])} must be the same, and some"
+            )
     if isinstance(scale, str):
         if scale not in ("per_model", "none"):
             raise ValueError(f"scale={scale!r}: choose per_model, none, or a mapping of group to sigma")
@@ -113,7 +118,9 @@ def _sigma(group: str, gain: Mapping[str, float], scale: Scale) -> float:
     return float(np.std(list(gain.values()))) if scale == "per_model" else 1.0
 
 
-def _index(base: Mapping[str, float], gain: Mapping[str, float], formula: str, sigma: float | None) -> tuple[float | None, str]:
+def _index(
+    base: Mapping[str, float], gain: Mapping[str, float], formula: str, sigma: float | None
+) -> tuple[float | None, str]:
     names = list(base)
     scores, gains = np.array([base[b] for b in names]), np.array([gain[b] for b in names])
     if sigma is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from launch.workers import Job, log_tail
 
@@ -23,14 +23,14 @@ def progress(steps: int) -> Iterator["Bars | Lines"]:
     if not console.is_terminal:
         yield Lines(steps)
         return
-    columns = (
-        TextColumn("{task.description:<24}", markup=False),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console) as bars:
+    with Progress(*columns(), console=console) as bars:
         yield Bars(bars, steps)
+
+
+def columns() -> list[ProgressColumn]:
+    """Name, bar, steps, time, and what the job says; none of it read as markup."""
+    name, note = TextColumn("{task.description:<24}", markup=False), TextColumn("{task.fields[note]}", markup=False)
+    return [name, BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), note]
 
 
 class Bars:

@@ -21,15 +21,14 @@ def report(folder: Path) -> None:
 
 def evaluate_model(folder: Path) -> None:
     """Evaluate the model of folder/config.yaml into folder."""
-    import torch
-
     import models
     from evaluation.run import evaluate
     from models.loading import load
+    from train.worker import settle
 
     configuration = freeze.read(folder / "config.yaml")
     given, hardware = configuration.model, configuration.hardware
-    torch.set_float32_matmul_precision(hardware.matmul_precision)
+    settle(configuration)
     model, tokenizer = load(
         given.path,
         dtype=given.dtype,

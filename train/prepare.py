@@ -24,7 +24,8 @@ def prepare(file: Path) -> None:
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")
-    write_json(folder / "lock.json", lock(configuration, manifest, digest(configuration.model.path)))
+    weights = digest(configuration.model.path)
+    write_json(folder / "lock.json", lock(configuration, manifest, weights))
     model, tokenizer = load(
         configuration.model.path,
         dtype=configuration.model.dtype,
@@ -32,7 +33,7 @@ def prepare(file: Path) -> None:
         attn_implementation=configuration.model.attn_implementation,
         trust_remote_code=configuration.model.trust_remote_code,
     )
-    evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base")
+    evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
     freeze.mark(folder, "prepared.json")
 
 

@@ -21,7 +21,7 @@ from models.render import prompt_ids, response_ids, response_text
 from models.tiny import make_model, make_tokenizer
 
 
-GROUP_SHARES = {"math": 0.45, "other_reasoning": 0.35, "non_reasoning": 0.20}
+GROUP_SHARES = {"math": 0.42, "other_reasoning": 0.38, "non_reasoning": 0.20}
 STRATEGY_SHARES = {"direct": 0.30, "steps": 0.40, "careless": 0.30}
 
 
@@ -35,21 +35,24 @@ def response(item: world.Item, rng: random.Random) -> str:
     return world.write_direct(item.prompt) if name == "direct" else world.write_steps(item.prompt)
 
 
-def corpus(tokenizer: Any, per_benchmark: int, seed: int) -> dict[str, list[tuple[list[int], world.Item]]]:
-    """Prompts of the pretraining split as ids, by group."""
-    groups: dict[str, list[tuple[list[int], world.Item]]] = {group: [] for group in world.GROUPS}
+Corpus = dict[str, list[list[tuple[list[int], world.Item]]]]
+
+
+def corpus(tokenizer: Any, per_benchmark: int, seed: int) -> Corpus:
+    """Prompts of the pretraining split as ids: by group, then by benchmark."""
+    groups: Corpus = {group: [] for group in world.GROUPS}
     for name, benchmark in world.BENCHMARKS.items():
         found = world.items(name, "pretrain", per_benchmark, seed)
-        groups[benchmark.group] += [(prompt_ids(tokenizer, item.prompt), item) for item in found]
+        groups[benchmark.group].append([(prompt_ids(tokenizer, item.prompt), item) for item in found])
     return groups
 
 
-def batches(groups: dict, tokenizer: Any, size: int, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(groups: Corpus, tokenizer: Any, size: int, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(ids, labels) [size, length] without end; rows of like length share a batch, which halves the padding."""
     while True:
         rows = []
         for group in rng.choices(list(GROUP_SHARES), list(GROUP_SHARES.values()), k=8 * size):
-            prompt, item = rng.choice(groups[group])
+            prompt, item = rng.choice(rng.choice(groups[group]))
             rows.append((prompt, response_ids(tokenizer, response(item, rng))))
         rows.sort(key=lambda row: len(row[0]) + len(row[1]))
         chunks = [rows[i : i + size] for i in range(0, len(rows), size)]

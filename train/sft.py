@@ -20,6 +20,8 @@ class StoredOrderSFTTrainer(SFTTrainer):
     """TRL's trainer, with every step's rows booked in the ledger."""
 
     records: Records
+    prompts_per_step: int
+    micro_batches = 0
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         responses = (inputs["labels"] != -100).sum(1)
@@ -29,11 +31,10 @@ class StoredOrderSFTTrainer(SFTTrainer):
 
     def _book(self, prompted: list[int], responded: list[int]) -> None:
         """Each micro-batch books its rows; the step's prompts are booked with its first."""
-        first = self.accelerator.gradient_state.num_steps == 1 or self._micro % self.args.gradient_accumulation_steps == 0
-        self._micro += 1
-        self.records.totals.add(
-            prompts=self.prompts_per_step if first else 0, prompted=prompted, responded=responded, generated=False
-        )
+        first = self.micro_batches % self.args.gradient_accumulation_steps == 0
+        self.micro_batches += 1
+        prompts = self.prompts_per_step if first else 0
+        self.records.totals.add(prompts=prompts, prompted=prompted, responded=responded, generated=False)
 
 
 def build(configuration: Configuration, model: Any, tokenizer: Any, rows: Dataset, order: np.ndarray, folder: Path, records: Records) -> SFTTrainer:
@@ -57,7 +58,7 @@ def build(configuration: Configuration, model: Any, tokenizer: Any, rows: Datase
     trainer = StoredOrderSFTTrainer(
         model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
     )
-    trainer.records, trainer.prompts_per_step, trainer._micro = records, configuration.train.prompts_per_step, 0
+    trainer.records, trainer.prompts_per_step = records, configuration.train.prompts_per_step
     return trainer
 
 

@@ -59,9 +59,12 @@ def _train(configuration: Configuration, folder: Path, model: Any, tokenizer: An
 def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
     """Scores of one checkpoint, beside the run; found done where they stand already."""
     from evaluation import evaluate
+    from models import digest
 
     label = f"{configuration.recipe.name}/seed-{configuration.seed}"
-    evaluate(model, tokenizer, configuration, folder / "evaluation" / checkpoints.name(step), step, label)
+    name = checkpoints.name(step)
+    weights = digest(folder / "checkpoints" / name)
+    evaluate(model, tokenizer, configuration, folder / "evaluation" / name, step, label, model_digest=weights)
 
 
 def catch_up(configuration: Configuration, folder: Path, step: int) -> None:

@@ -13,7 +13,13 @@ matplotlib.use("Agg")
 GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
 BASE_COLOR = "#6b7280"
 ARM_COLORS = ("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86", "#8a6d1b")
-STRATEGY_COLORS = {"direct": "#b9c2cf", "steps": "#1f5fa8", "careless": "#d9a441", "teacher": "#c2571a", "other": "#8b8f98"}
+STRATEGY_COLORS = {
+    "direct": "#b9c2cf",
+    "steps": "#1f5fa8",
+    "careless": "#d9a441",
+    "teacher": "#c2571a",
+    "other": "#8b8f98",
+}
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -35,7 +41,7 @@ STYLE = {
 
 
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
-    """Write each figure there is data for; {name: path of its SVG}. A figure without data is not written, an old one removed."""
+    """Write each figure there is data for; {name: path of its SVG}. What has no data is not written, and removed."""
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
         "gains": gains,
         "steps": steps,
@@ -73,7 +79,9 @@ def gains(results: dict[str, Any]) -> Figure:
             cell = results["gains"][arm]["benchmarks"][name]["greedy"]
             if cell["low"] is not None:
                 axes.plot([cell["low"], cell["high"]], [row + offset] * 2, color=color[arm], linewidth=1.6, alpha=0.6)
-            axes.plot(cell["difference"], row + offset, "o", color=color[arm], markersize=5, label=arm if row == 0 else None)
+            axes.plot(
+                cell["difference"], row + offset, "o", color=color[arm], markersize=5, label=arm if row == 0 else None
+            )
     _rule_off_groups(axes, results)
     axes.axvline(0, color="#374151", linewidth=0.9)
     axes.set_yticks(range(len(names)), names)
@@ -96,7 +104,12 @@ def steps(results: dict[str, Any]) -> Figure:
     figure, panels = _panels(results["groups"])
     color = colors(results)
     for axes, group in zip(panels, results["groups"], strict=True):
-        axes.axhline(results["steps"][next(iter(results["arms"]))][0]["greedy"][group][0], color=BASE_COLOR, linewidth=1, linestyle="--")
+        axes.axhline(
+            results["steps"][next(iter(results["arms"]))][0]["greedy"][group][0],
+            color=BASE_COLOR,
+            linewidth=1,
+            linestyle="--",
+        )
         for arm, runs in results["steps"].items():
             if len(runs) > 1:
                 for run in runs:
@@ -127,7 +140,16 @@ def pass_at_k(results: dict[str, Any]) -> Figure | None:
         for label, groups in results["pass_at_k"].items():
             curve = {int(k): value for k, value in groups[group].items() if value is not None}
             style = "--" if label == "base" else "-"
-            axes.plot(list(curve), list(curve.values()), style, marker="o", markersize=3.5, color=color[label], linewidth=1.7, label=label)
+            axes.plot(
+                list(curve),
+                list(curve.values()),
+                style,
+                marker="o",
+                markersize=3.5,
+                color=color[label],
+                linewidth=1.7,
+                label=label,
+            )
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("k")
@@ -174,7 +196,14 @@ def front(results: dict[str, Any]) -> Figure | None:
             face = shade if point["chosen"] else "white"
             axes.plot(point["rest"], point["math"], "o", color=shade, markerfacecolor=face, markersize=7, zorder=3)
             where = (point["rest"], point["math"])
-            axes.annotate(f"{point['learning_rate']:g}", where, xytext=(6, 5), textcoords="offset points", fontsize=7.5, color=shade)
+            axes.annotate(
+                f"{point['learning_rate']:g}",
+                where,
+                xytext=(6, 5),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=shade,
+            )
         axes.plot([], [], "o-", color=shade, label=arm)
     axes.axhline(0, color="#9ca3af", linewidth=0.8)
     axes.axvline(0, color="#9ca3af", linewidth=0.8)

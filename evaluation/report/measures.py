@@ -32,8 +32,12 @@ def side(evaluations: list[Evaluation], benchmarks: dict[str, str]) -> Side:
     for name, group in benchmarks.items():
         groups.setdefault(group, []).append(name)
     scores = {
-        "benchmarks": {name: {m: _benchmark(evaluations, name, m, items[m][name]) for m in MEASURES} for name in benchmarks},
-        "groups": {group: {m: _group(evaluations, names, m, items[m]) for m in MEASURES} for group, names in groups.items()},
+        "benchmarks": {
+            name: {m: _benchmark(evaluations, name, m, items[m][name]) for m in MEASURES} for name in benchmarks
+        },
+        "groups": {
+            group: {m: _group(evaluations, names, m, items[m]) for m in MEASURES} for group, names in groups.items()
+        },
     }
     reach = {group: _pass_at_k(evaluations, names) for group, names in groups.items()}
     return Side(benchmarks, items, scores, reach, {name: _counts(evaluations, name) for name in benchmarks})
@@ -47,7 +51,9 @@ def differences(one: Side, other: Side) -> dict[str, Any]:
         for name, group in one.benchmarks.items():
             left, right = _paired(one, other, measure, name)
             gaps.setdefault(group, []).append(right - left)
-            found["benchmarks"].setdefault(name, {})[measure] = _difference(one, other, "benchmarks", name, measure, [right - left])
+            found["benchmarks"].setdefault(name, {})[measure] = _difference(
+                one, other, "benchmarks", name, measure, [right - left]
+            )
         for group, gap in gaps.items():
             found["groups"].setdefault(group, {})[measure] = _difference(one, other, "groups", group, measure, gap)
     return found
@@ -75,7 +81,9 @@ def _items(evaluations: list[Evaluation], name: str, measure: str) -> dict[str, 
         own = one.items[name]
         values = getattr(own, measure)
         seeds.append({item: float(value) for item, value in zip(own.ids, values, strict=True) if not np.isnan(value)})
-    return {item: float(np.mean([seed[item] for seed in seeds])) for item in seeds[0] if all(item in seed for seed in seeds)}
+    return {
+        item: float(np.mean([seed[item] for seed in seeds])) for item in seeds[0] if all(item in seed for seed in seeds)
+    }
 
 
 def _benchmark(evaluations: list[Evaluation], name: str, measure: str, items: dict[str, float]) -> dict[str, Any]:
@@ -86,7 +94,9 @@ def _benchmark(evaluations: list[Evaluation], name: str, measure: str, items: di
     return _over_seeds([one["score"] for one in written]) | {"low": low, "high": high}
 
 
-def _group(evaluations: list[Evaluation], names: list[str], measure: str, items: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _group(
+    evaluations: list[Evaluation], names: list[str], measure: str, items: dict[str, dict[str, float]]
+) -> dict[str, Any]:
     seeds = [mean_of([one.scores["benchmarks"][name][measure]["score"] for name in names]) for one in evaluations]
     arrays = [100 * _array(items[name]) for name in names if items[name]]
     low, high = interval(group_draws(arrays)) if arrays else (None, None)
@@ -118,7 +128,9 @@ def _paired(one: Side, other: Side, measure: str, name: str) -> tuple[Array, Arr
     return np.array([left[item] for item in shared]), np.array([right[item] for item in shared])
 
 
-def _difference(one: Side, other: Side, kind: str, name: str, measure: str, gaps: list[Array]) -> dict[str, float | None]:
+def _difference(
+    one: Side, other: Side, kind: str, name: str, measure: str, gaps: list[Array]
+) -> dict[str, float | None]:
     a, b = (each.scores[kind][name][measure]["score"] for each in (one, other))
     low, high = interval(100 * group_draws(gaps)) if all(len(gap) for gap in gaps) else (None, None)
     return {"difference": None if a is None or b is None else b - a, "low": low, "high": high}

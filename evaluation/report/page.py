@@ -18,7 +18,14 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"points": points, "signed": signed, "count": count, "memory": memory, "short": short, "rate": rate}
+    environment.filters |= {
+        "points": points,
+        "signed": signed,
+        "count": count,
+        "memory": memory,
+        "short": short,
+        "rate": rate,
+    }
     return environment.get_template("page.html.j2").render(
         r=results,
         figures={name: _data_uri(path) for name, path in figures.items()},

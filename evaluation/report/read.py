@@ -36,7 +36,9 @@ class Evaluation:
 
     def greedy_responses(self) -> dict[tuple[str, str], dict[str, Any]]:
         """(benchmark, item) -> the row of its greedy response."""
-        rows = pq.read_table(self.folder / "items.parquet", columns=list(SHOWN), filters=[("sample", "=", GREEDY)]).to_pylist()
+        rows = pq.read_table(
+            self.folder / "items.parquet", columns=list(SHOWN), filters=[("sample", "=", GREEDY)]
+        ).to_pylist()
         return {(row["benchmark"], row["item"]): row for row in rows}
 
 

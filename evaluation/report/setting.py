@@ -12,12 +12,13 @@ PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy")
 
 
 def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
-    """Every configuration key in which runs differ: its value per arm and whether a recipe declares it. Seeds are left out."""
+    """Every key in which the runs' configurations differ, seeds left out: its values per arm, and whether a recipe
+    declares it."""
     first = experiment.runs[0].configuration
     declared = tuple(pattern for run in experiment.runs for pattern in run.configuration.recipe.treatment)
     found: dict[str, dict[str, list[Any]]] = {}
     for run in experiment.runs[1:]:
-        for key, (value, _) in differences(first, run.configuration).items():
+        for key in differences(first, run.configuration):
             if key != "seed":
                 found.setdefault(key, {})
     flats = {id(run): flatten(run.configuration.model_dump(mode="json")) for run in experiment.runs}
@@ -26,7 +27,9 @@ def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
             own = values.setdefault(run.arm, [])
             if (value := flats[id(run)].get(key)) not in own:
                 own.append(value)
-    return [{"key": key, "values": values, "class": _class(key, values, declared)} for key, values in sorted(found.items())]
+    return [
+        {"key": key, "values": values, "class": _class(key, values, declared)} for key, values in sorted(found.items())
+    ]
 
 
 def _class(key: str, values: dict[str, list[Any]], declared: tuple[str, ...]) -> str:
@@ -38,46 +41,69 @@ def _class(key: str, values: dict[str, list[Any]], declared: tuple[str, ...]) ->
 
 
 def front(sweep: dict[str, Any]) -> dict[str, Any]:
-    """One point a rate and arm: points gained on math, and the mean change on the other groups; means over the sweep's seeds."""
+    """One point a rate and arm: points gained on math, and the mean change on the other groups; means over seeds.
+
+    Reads `rows` (one a run, each with its base) or `arms` (arm -> rate -> group -> percent, with one `base`).
+    """
     cells: dict[tuple[str, float], list[dict[str, float]]] = {}
-    for row in sweep["rows"]:
+    for row in sweep["rows"] if "rows" in sweep else _rows(sweep):
         gains = {group: row["groups"][group] - row["base"][group] for group in row["groups"]}
         cells.setdefault((row["arm"], row["learning_rate"]), []).append(gains)
-    chosen = sweep.get("chosen", {})
+    chosen, counted = sweep.get("chosen", {}), "rows" in sweep
     points = []
     for (arm, rate), gains in sorted(cells.items()):
         means = {group: mean_of([one[group] for one in gains]) for group in gains[0]}
         rest = mean_of([value for group, value in means.items() if group != MATH])
-        point = {"arm": arm, "learning_rate": rate, "seeds": len(gains), "math": means.get(MATH), "rest": rest, "gains": means}
-        points.append(point | {"chosen": chosen.get(arm) == rate})
+        about = {
+            "arm": arm,
+            "learning_rate": rate,
+            "seeds": len(gains) if counted else None,
+            "chosen": chosen.get(arm) == rate,
+        }
+        points.append(about | {"math": means.get(MATH), "rest": rest, "gains": means})
     return {"points": points, "chosen": chosen}
+
+
+def _rows(sweep: dict[str, Any]) -> list[dict[str, Any]]:
+    cells = [(arm, float(rate), groups) for arm, rates in sweep["arms"].items() for rate, groups in rates.items()]
+    return [{"arm": arm, "learning_rate": rate, "groups": groups, "base": sweep["base"]} for arm, rate, groups in cells]
 
 
 def notes(experiment: Experiment) -> list[str]:
     """Runs left out, runs cut short, rates other than the chosen ones, unequal seeds and unequal prompts."""
     found = [f"Left out: {unread}." for unread in experiment.unread]
     arms = experiment.arms
-    found += [f"{arm} has been asked for and has no evaluated run." for arm in experiment.runs[0].configuration.experiment.arms if arm not in arms]
+    found += [
+        f"{arm} has been asked for and has no evaluated run."
+        for arm in experiment.runs[0].configuration.experiment.arms
+        if arm not in arms
+    ]
     for run in experiment.runs:
         planned = run.configuration.train.steps
         if run.last.step < planned:
             found.append(f"{run.arm}, seed {run.seed}: evaluated last at step {run.last.step} of {planned}.")
     if len({tuple(run.seed for run in runs) for runs in arms.values()}) > 1:
         found.append("The arms were not run with the same seeds.")
-    return found + _rates(experiment) + _prompts(experiment.runs)
+    if unmatched(experiment.runs):
+        found.append("The runs were shown different numbers of prompts at the compared checkpoints.")
+    return found + _rates(experiment)
 
 
 def _rates(experiment: Experiment) -> list[str]:
     chosen = (experiment.sweep or {}).get("chosen", {})
     used = {arm: runs[0].configuration.recipe.learning_rate for arm, runs in experiment.arms.items()}
-    other = [f"{arm} ran at learning rate {rate:g}; the sweep chose {chosen[arm]:g}." for arm, rate in used.items() if chosen.get(arm, rate) != rate]
+    other = [
+        f"{arm} ran at learning rate {rate:g}; the sweep chose {chosen[arm]:g}."
+        for arm, rate in used.items()
+        if chosen.get(arm, rate) != rate
+    ]
     unswept = [arm for arm in used if arm not in chosen] if chosen else []
     return other + [f"{arm}: no learning rate was chosen by the sweep." for arm in unswept]
 
 
-def _prompts(runs: list[Run]) -> list[str]:
-    shown = {row["prompts_shown"] for run in runs for row in run.ledger if row["step"] == run.last.step}
-    return ["The runs were shown different numbers of prompts at the compared checkpoints."] if len(shown) > 1 else []
+def unmatched(runs: list[Run]) -> bool:
+    """Whether runs were shown different numbers of prompts at their compared checkpoints, as far as ledgers say."""
+    return len({row["prompts_shown"] for run in runs for row in run.ledger if row["step"] == run.last.step}) > 1
 
 
 def flat(tree: dict[str, Any]) -> dict[str, Any]:
@@ -91,4 +117,9 @@ def packages(experiment: Experiment) -> dict[str, Any]:
     known = manifest.get("packages") or {}
     named = {name: known[name] for name in PACKAGES if name in known}
     git = manifest.get("git") or {}
-    return {"commit": git.get("commit"), "changed": bool(git.get("diff_sha256")), "device": manifest.get("device"), **named}
+    return {
+        "commit": git.get("commit"),
+        "changed": bool(git.get("diff_sha256")),
+        "device": manifest.get("device"),
+        **named,
+    }

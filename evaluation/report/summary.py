@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluation.report import measures
 from evaluation.report.read import Experiment, Run
-from evaluation.report.setting import changed_keys, flat, front, notes, packages
+from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
 from evaluation.scores import mean_of
 
 BASE = "base"
@@ -29,6 +29,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "benchmarks": benchmarks,
         "missing": missing,
         "notes": notes(experiment),
+        "unmatched": unmatched(experiment.runs),
         "arms": {arm: _arm(runs) for arm, runs in experiment.arms.items()},
         "equal": flat(experiment.lock),
         "data": flat(experiment.data),
@@ -37,7 +38,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "scores": {label: side.scores for label, side in sides.items()},
         "gains": {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms},
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
-        "transfer": {arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms},
+        "transfer": {
+            arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
+        },
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "strategies": _strategies(experiment),
@@ -52,7 +55,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
 
 def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """{benchmark: group} of those that base and every run have a greedy score on, and the others by name."""
-    sources = {BASE: experiment.base.scores} | {f"{run.arm}, seed {run.seed}": run.last.scores for run in experiment.runs}
+    sources = {BASE: experiment.base.scores} | {
+        f"{run.arm}, seed {run.seed}": run.last.scores for run in experiment.runs
+    }
     groups = {name: one["group"] for scores in sources.values() for name, one in scores["benchmarks"].items()}
     lacking: dict[str, list[str]] = {
         name: [label for label, scores in sources.items() if not _scored(scores, name)]
@@ -69,7 +74,10 @@ def _scored(scores: dict[str, Any], benchmark: str) -> bool:
 def _arm(runs: list[Run]) -> dict[str, Any]:
     recipe = runs[0].configuration.recipe
     keys = ("trainer", "q", "w", "surrogate", "beta", "learning_rate", "num_generations")
-    return {key: getattr(recipe, key) for key in keys} | {"seeds": [run.seed for run in runs], "step": runs[0].last.step}
+    return {key: getattr(recipe, key) for key in keys} | {
+        "seeds": [run.seed for run in runs],
+        "step": runs[0].last.step,
+    }
 
 
 def _budget(run: Run) -> dict[str, Any]:
@@ -81,7 +89,13 @@ def _budget(run: Run) -> dict[str, Any]:
 def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict[str, Any]:
     """Group scores at each evaluated step; step 0 is the base."""
     points = [experiment.base, *(one for one in run.evaluations if one.step > 0)]
-    curves = {m: {group: [_group(one.scores, group, benchmarks, m) for one in points] for group in set(benchmarks.values())} for m in MEASURES}
+    curves = {
+        m: {
+            group: [_group(one.scores, group, benchmarks, m) for one in points]
+            for group in dict.fromkeys(benchmarks.values())
+        }
+        for m in MEASURES
+    }
     return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves}
 
 
@@ -107,12 +121,17 @@ def _mixes(scores: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def _mean_mix(mixes: list[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(mix.get(name, 0.0) for mix in mixes) / len(mixes) for name in sorted({name for mix in mixes for name in mix})}
+    return {
+        name: sum(mix.get(name, 0.0) for mix in mixes) / len(mixes)
+        for name in sorted({name for mix in mixes for name in mix})
+    }
 
 
 def responses(experiment: Experiment, groups: list[str], per_group: int = 3) -> list[dict[str, Any]]:
-    """Greedy responses of base and each arm (first seed) to the same items: per group, the first item of each pattern of right and
-    wrong, patterns in which the models differ before those in which they agree."""
+    """Greedy responses of base and each arm (first seed) to the same items.
+
+    Per group, the first item of each pattern of right and wrong; patterns in which the models differ come first.
+    """
     tables = {BASE: experiment.base.greedy_responses()}
     tables |= {arm: runs[0].last.greedy_responses() for arm, runs in experiment.arms.items()}
     shared = [key for key in tables[BASE] if all(key in table for table in tables.values())]
@@ -128,12 +147,19 @@ def responses(experiment: Experiment, groups: list[str], per_group: int = 3) -> 
 
 def _shown(tables: dict[str, dict[tuple[str, str], dict[str, Any]]], key: tuple[str, str]) -> dict[str, Any]:
     about = {name: tables[BASE][key][name] for name in ("group", "benchmark", "item", "prompt", "reference")}
-    return about | {"models": {label: {name: table[key][name] for name in ("response", "outcome")} for label, table in tables.items()}}
+    return about | {
+        "models": {
+            label: {name: table[key][name] for name in ("response", "outcome")} for label, table in tables.items()
+        }
+    }
 
 
 def _suite(experiment: Experiment) -> dict[str, Any]:
     suite = experiment.runs[0].configuration.suite
-    return {key: getattr(suite, key) for key in ("name", "split", "items", "samples", "temperature", "max_new_tokens", "seed")}
+    return {
+        key: getattr(suite, key)
+        for key in ("name", "split", "items", "samples", "temperature", "max_new_tokens", "seed")
+    }
 
 
 def _evaluations(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ Rows = Iterator[dict[str, Any]]
 
 
 def write_tables(results: dict[str, Any], folder: Path) -> None:
-    """Write every table of `results` into `folder`; an empty table is not written, and an old one of its name removed."""
+    """Write every table of `results` into `folder`; an empty one is not written, and removed."""
     for name, rows in _tables(results).items():
         path = folder / f"{name}.csv"
         listed = list(rows)
@@ -32,7 +32,9 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "steps": _steps(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
-        "front": iter([{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]),
+        "front": iter(
+            [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
+        ),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
 
@@ -61,7 +63,14 @@ def _gains(results: dict[str, Any]) -> Rows:
         for kind in ("benchmarks", "groups"):
             for name, own in found[kind].items():
                 for measure, cell in own.items():
-                    yield {"from": before, "to": after, "kind": kind.removesuffix("s"), "name": name, "measure": measure, **cell}
+                    yield {
+                        "from": before,
+                        "to": after,
+                        "kind": kind.removesuffix("s"),
+                        "name": name,
+                        "measure": measure,
+                        **cell,
+                    }
 
 
 def _transfer(results: dict[str, Any]) -> Rows:
@@ -87,7 +96,14 @@ def _steps(results: dict[str, Any]) -> Rows:
         for run in runs:
             for group, values in run["greedy"].items():
                 for step, greedy, sampled in zip(run["steps"], values, run["sampled"][group], strict=True):
-                    yield {"arm": arm, "seed": run["seed"], "group": group, "step": step, "greedy": greedy, "sampled": sampled}
+                    yield {
+                        "arm": arm,
+                        "seed": run["seed"],
+                        "group": group,
+                        "step": step,
+                        "greedy": greedy,
+                        "sampled": sampled,
+                    }
 
 
 def _strategies(results: dict[str, Any]) -> Rows:

@@ -30,7 +30,9 @@ def configuration(arm="sft", seed=0, runs="runs", experiment="tiny", **sections)
     return Configuration(seed=seed, runs=runs, **(rest | defaults | sections))
 
 
-def write_evaluation(folder: Path, step: int, skill: dict[str, float], seed: int, say=None, benchmarks=None, items=30, samples=4):
+def write_evaluation(
+    folder: Path, step: int, skill: dict[str, float], seed: int, say=None, benchmarks=None, items=30, samples=4
+):
     """Responses right with the chance `skill[group]`; `say` replaces the text of every response."""
     folder.mkdir(parents=True)
     rng, rows = random.Random(f"{folder.name}{seed}{step}"), []
@@ -42,9 +44,15 @@ def write_evaluation(folder: Path, step: int, skill: dict[str, float], seed: int
                     {
                         **{"benchmark": benchmark, "group": group, "kind": "text", "item": f"{benchmark}-{number}"},
                         **{"prompt": f"{benchmark} {number}", "reference": str(number), "sample": sample},
-                        **{"response": say or f"so {number if right else number + 1}", "outcome": "right" if right else "wrong"},
+                        **{
+                            "response": say or f"so {number if right else number + 1}",
+                            "outcome": "right" if right else "wrong",
+                        },
                         **{"reason": "equal" if right else "differs", "extracted": str(number), "completion_tokens": 9},
-                        **{"strategy": rng.choice(STRATEGIES) if group == "math" else "", "truncated": rng.random() < 0.02},
+                        **{
+                            "strategy": rng.choice(STRATEGIES) if group == "math" else "",
+                            "truncated": rng.random() < 0.02,
+                        },
                     }
                 )
     pq.write_table(pa.Table.from_pylist(rows), folder / "items.parquet")
@@ -52,7 +60,9 @@ def write_evaluation(folder: Path, step: int, skill: dict[str, float], seed: int
     write_json(folder / "scores.json", {"step": step, "label": str(folder), "settings": {}, **all_scores(columns)})
 
 
-def write_run(root: Path, arm: str, seed: int, skills: dict[int, dict[str, float]], say=None, benchmarks=None, **sections):
+def write_run(
+    root: Path, arm: str, seed: int, skills: dict[int, dict[str, float]], say=None, benchmarks=None, **sections
+):
     folder = root / "arms" / arm / f"seed-{seed}"
     for step, skill in skills.items():
         write_evaluation(folder / "evaluation" / f"step-{step:06d}", step, skill, seed, say, benchmarks)
@@ -91,8 +101,13 @@ def write_sweep(root: Path) -> None:
     folder.mkdir()
     base = skill(50.0, 60.0, 70.0)
     rates = {"sft": [2.5e-5, 5e-5, 1e-4], "grpo": [1e-4, 3e-4, 8e-4]}
+    fall = {"sft": 11.0, "grpo": 3.0}
+
+    def groups(arm: str, n: int) -> dict[str, float]:
+        return skill(60.0 + 9 * n, 58.0 - fall[arm] * n, 66.0 - fall[arm] * n)
+
     rows = [
-        {"arm": arm, "learning_rate": rate, "seed": 100, "groups": skill(60.0 + 9 * n, 58.0 - 8 * n, 66.0 - 9 * n), "base": base}
+        {"arm": arm, "learning_rate": rate, "seed": 100, "groups": groups(arm, n), "base": base}
         for arm, own in rates.items()
         for n, rate in enumerate(own)
     ]

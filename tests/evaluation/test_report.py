@@ -10,6 +10,7 @@ import pytest
 from conf.errors import UserError
 from conf.files import read_json
 from evaluation.report import write_report
+from evaluation.report.setting import front
 from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_run, write_sweep
 
 HOSTILE = '<script>alert(1)</script></td></pre><img src=x onerror="alert(2)">\u202e{{ 7 * 7 }}{% raw %}'
@@ -45,14 +46,25 @@ def test_everything_documented_is_there(written):
     for name in ("gains", "steps", "pass_at_k", "strategies", "front"):
         assert (root / "report/figures" / f"{name}.png").stat().st_size > 1000
         assert (root / "report/figures" / f"{name}.svg").is_file()
-    for name in ("scores", "gains", "transfer", "budgets", "pass_at_k", "steps", "strategies", "counts", "front", "changed"):
+    for name in (
+        "scores",
+        "gains",
+        "transfer",
+        "budgets",
+        "pass_at_k",
+        "steps",
+        "strategies",
+        "counts",
+        "front",
+        "changed",
+    ):
         assert list(csv.DictReader((root / "report/tables" / f"{name}.csv").open()))
 
 
 def test_page_stands_alone_and_what_models_wrote_is_escaped(written):
     text = written[1].read_text()
     page = Page(text)
-    assert "script" not in page.tags and "<script" not in text and "onerror=\"" not in text
+    assert "script" not in page.tags and "<script" not in text and 'onerror="' not in text
     assert all(a.startswith(("data:image/svg+xml;base64,", "#", "results.json", "tables/")) for a in page.addresses)
     assert HOSTILE in "".join(page.text)
     assert "@import" not in text and "url(" not in text.split("</style>")[0]
@@ -63,7 +75,10 @@ def test_results_repeat_the_files(written):
     results = read_json(root / "report/results.json")
     base = read_json(root / "base/evaluation/scores.json")
     assert results["files"]["base"] == base
-    finals = {arm: [read_json(root / f"arms/{arm}/seed-{s}/evaluation/step-000040/scores.json") for s in (0, 1)] for arm in ("sft", "grpo")}
+    finals = {
+        arm: [read_json(root / f"arms/{arm}/seed-{s}/evaluation/step-000040/scores.json") for s in (0, 1)]
+        for arm in ("sft", "grpo")
+    }
     for name in BENCHMARKS:
         assert results["scores"]["base"]["benchmarks"][name]["greedy"] == base["benchmarks"][name]["greedy"]
         for arm, seeds in finals.items():
@@ -84,6 +99,13 @@ def test_page_states_the_setting(written):
     assert "no evidence about large models" in text and "Untuned" not in text
     assert "recipe.q" in text and "declared treatment" in text and "without being declared" not in text
     assert "seed SD" in text
+
+
+def test_a_sweep_of_means_reads_like_one_of_runs():
+    base = skill(50.0, 60.0, 70.0)
+    means = {"base": base, "chosen": {"sft": 5e-5}, "arms": {"sft": {"5e-05": skill(70.0, 50.0, 64.0)}}}
+    point = front(means)["points"][0]
+    assert (point["math"], point["rest"], point["learning_rate"], point["chosen"]) == (20.0, -8.0, 5e-5, True)
 
 
 def test_report_is_the_same_again(written):
@@ -126,5 +148,6 @@ def test_nothing_to_report_is_a_users_error(tmp_path):
 
 
 def test_report_and_statistics_import_no_torch():
-    program = "import sys, evaluation, evaluation.report, evaluation.transfer; evaluation.pass_at_k; assert not {'torch', 'train', 'launch'} & set(sys.modules)"
+    program = "import sys, evaluation.report, evaluation.transfer as t, evaluation.statistics\n"
+    program += "assert not {'torch', 'train', 'launch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

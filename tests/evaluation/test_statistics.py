@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from evaluation.statistics import difference_interval, group_draws, interval, mean_interval, pass_at_k, resampled_means, wilson
+from evaluation.statistics import (
+    difference_interval,
+    group_draws,
+    interval,
+    mean_interval,
+    pass_at_k,
+    resampled_means,
+    wilson,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8])

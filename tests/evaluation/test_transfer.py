@@ -8,7 +8,9 @@ import pytest
 from evaluation.transfer import transfer_index, transfer_interval
 
 GROUPS = ("math", "other_reasoning", "non_reasoning")
-ROWS = {  # AIME24 AIME25 MATH500 Olympiad | GPQA LCB2 ACPBench HeadQA | CoQA MC-TACO IFEval HaluEval; tables 9-11 of arXiv 2507.00432v2
+# Tables 9-11 of arXiv 2507.00432v2:
+# AIME24 AIME25 MATH500 Olympiad | GPQA LCB2 ACPBench HeadQA | CoQA MC-TACO IFEval HaluEval
+ROWS = {
     "Qwen2.5-1.5B-Base": "0.0 0.0 27.4 6.6 2.5 0.4 8.2 28.2 0.3 38.8 30.7 1.1",
     "Qwen2.5-1.5B-SimpleRL": "0.3 0.0 60.1 11.9 4.5 0.6 28.2 28.3 1.3 38.3 28.9 2.1",
     "Qwen2.5-7B-Base": "3.3 1.6 59.1 11.6 37.5 7.8 26.8 38.4 0.9 61.7 47.4 17.2",
@@ -39,7 +41,7 @@ def scores(name):
 
 
 def calibrated():
-    """One sigma a group, from the UniReason RL row alone: k_g = sqrt(sigma_math / sigma_g) is its published TI over the raw one."""
+    """One sigma a group, from the UniReason RL row alone: sqrt(sigma_math / sigma_g) = published TI / raw TI."""
     raw = transfer_index(scores("Qwen3-14B-Base"), scores("UniReason RL"), scale="none").ti
     return {
         "math": 1.0,
@@ -90,7 +92,11 @@ def test_undefined_cells_carry_a_reason():
     loss = transfer_index(BASE, BASE | {"math": {"a": 40.0, "b": 0.0}}, scale="none")
     assert loss.ti["non_reasoning"] is None and "not above zero" in loss.reason["non_reasoning"]
     equal = transfer_index(BASE, BASE | {"math": {"a": 60.0, "b": 10.0}})
-    assert equal.ti["non_reasoning"] is None and "sigma 0" in equal.reason["math"] and "sigma 0" in equal.reason["non_reasoning"]
+    assert (
+        equal.ti["non_reasoning"] is None
+        and "sigma 0" in equal.reason["math"]
+        and "sigma 0" in equal.reason["non_reasoning"]
+    )
     relative = transfer_index(BASE, TUNED, formula="relative")
     assert relative.index["math"] is None and "scores 0 on b" in relative.reason["non_reasoning"]
     assert relative.index["non_reasoning"] == pytest.approx((-16 / 20 + 4 / 60) / 2)

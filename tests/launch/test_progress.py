@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from conf.files import append_jsonl
-from launch.progress import Bars, Lines, last_row, state
+from launch.progress import Bars, Lines, columns, last_row, state
 from launch.workers import Job, Usage, run_pool
 
 
@@ -19,7 +19,7 @@ def job(folder: Path) -> Job:
 
 
 def test_bars_take_any_text(tmp_path: Path) -> None:
-    with Progress(console=Console(file=(tmp_path / "screen").open("w"), force_terminal=True)) as bars:
+    with Progress(*columns(), console=Console(file=(tmp_path / "screen").open("w"), force_terminal=True)) as bars:
         run_pool([job(tmp_path)], 1, Bars(bars, 3), Usage())
         assert bars.tasks[0].completed == 3
 
