@@ -32,7 +32,15 @@ REASONS = (
     "overlaps_suite",
 )
 _PROBES = {"math": "\\boxed{0}", "choice": "a", "text": "0"}
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+)
 
 Manifest = dict[str, Any]
 
@@ -54,7 +62,13 @@ def compile_dataset(configuration: Configuration, folder: Path | str) -> Manifes
     folder.mkdir(parents=True, exist_ok=True)
     storage.write_rows(folder, rows)
     storage.write_order(folder, order)
-    manifest = {"key": key, "inputs": inputs, "counts": counts, "targets": targets, "digests": storage.digests(rows, order)}
+    manifest = {
+        "key": key,
+        "inputs": inputs,
+        "counts": counts,
+        "targets": targets,
+        "digests": storage.digests(rows, order),
+    }
     write_json(folder / "manifest.json", manifest)
     return manifest
 
@@ -63,7 +77,11 @@ def read(folder: Path | str) -> tuple[Any, np.ndarray, Manifest]:
     """(`datasets.Dataset` of the rows, order int64[steps, prompts_per_step], manifest); UserError where damaged."""
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
-        raise UserError(f"{folder}", "there is no compiled data set here: manifest.json is missing", "start the run again; it compiles the data first")
+        raise UserError(
+            f"{folder}",
+            "there is no compiled data set here: manifest.json is missing",
+            "start the run again; it compiles the data first",
+        )
     manifest = read_json(folder / "manifest.json")
     rows, order = storage.read_rows(folder), storage.read_order(folder)
     if storage.digests(rows.to_list(), order) != manifest["digests"]:
@@ -80,7 +98,10 @@ def _inputs(configuration: Configuration) -> dict[str, Any]:
     inputs = {f"data.{key}": value for key, value in data.model_dump(mode="json").items()}
     inputs |= {"train.steps": train.steps, "train.prompts_per_step": train.prompts_per_step}
     inputs |= {f"suite.{key}": getattr(suite, key) for key in ("name", "benchmarks", "items", "seed")}
-    return inputs | {"content of data.source": _source_digest(configuration), "tokenizer of model.path": _tokenizer_digest(configuration.model.path)}
+    return inputs | {
+        "content of data.source": _source_digest(configuration),
+        "tokenizer of model.path": _tokenizer_digest(configuration.model.path),
+    }
 
 
 def _source_digest(configuration: Configuration) -> str:
@@ -88,7 +109,9 @@ def _source_digest(configuration: Configuration) -> str:
     source = configuration.data.source
     if source == "world":
         rows = sources.load(configuration.data, 32, configuration.data.seed)
-        return _sha256(json.dumps([[row["id"], row["prompt"], row["reference"], *_written(configuration, row)] for row in rows]))
+        return _sha256(
+            json.dumps([[row["id"], row["prompt"], row["reference"], *_written(configuration, row)] for row in rows])
+        )
     path = Path(source)
     return _files_digest(sorted(path.rglob("*")) if path.is_dir() else [path]) if path.exists() else source
 
@@ -121,7 +144,11 @@ def _done(folder: Path, inputs: dict[str, Any], key: str) -> Manifest | None:
     theirs = manifest.get("inputs", {})
     names = [name for name in sorted(inputs | theirs) if inputs.get(name) != theirs.get(name)]
     differing = ", ".join(f"{name}: {theirs.get(name)!r} there, {inputs.get(name)!r} here" for name in names)
-    raise UserError(f"{folder}", f"its data set was compiled from other inputs ({differing})", "set experiment.name to a new name, or delete the folder")
+    raise UserError(
+        f"{folder}",
+        f"its data set was compiled from other inputs ({differing})",
+        "set experiment.name to a new name, or delete the folder",
+    )
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -160,7 +187,11 @@ def _drop_empty(rows: list[Row], counts: Counter[str]) -> list[Row]:
 def _drop_unscorable(rows: list[Row], counts: Counter[str]) -> list[Row]:
     """Rows whose reference the verifier cannot use, whatever the response."""
     verdicts = verify_many([Request(row["kind"], _PROBES[row["kind"]], row["reference"]) for row in rows])
-    unusable = {id(row) for row, verdict in zip(rows, verdicts, strict=True) if verdict.reason in ("bad_reference", "timeout", "crash")}
+    unusable = {
+        id(row)
+        for row, verdict in zip(rows, verdicts, strict=True)
+        if verdict.reason in ("bad_reference", "timeout", "crash")
+    }
     return _drop(rows, counts, "unscorable_reference", lambda row: id(row) in unusable)
 
 
@@ -176,14 +207,24 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _with_targets(configuration: Configuration, rows: list[Row], counts: Counter[str]) -> tuple[list[Row], dict[str, Any]]:
+def _with_targets(
+    configuration: Configuration, rows: list[Row], counts: Counter[str]
+) -> tuple[list[Row], dict[str, Any]]:
     """Rows with their teacher's responses that the verifier calls right. A source without any keeps all its rows."""
     rows = [{**row, "targets": _written(configuration, row)} for row in rows]
-    report: dict[str, Any] = {"present": any(row["targets"] for row in rows), "written": 0, "not_right": 0, "over_max_completion_length": 0, "repeated": 0}
+    report: dict[str, Any] = {
+        "present": any(row["targets"] for row in rows),
+        "written": 0,
+        "not_right": 0,
+        "over_max_completion_length": 0,
+        "repeated": 0,
+    }
     if not report["present"]:
         return rows, report
     rows = _drop(rows, counts, "without_target", lambda row: not row["targets"])
-    verdicts = iter(verify_many([Request(row["kind"], text, row["reference"]) for row in rows for text in row["targets"]]))
+    verdicts = iter(
+        verify_many([Request(row["kind"], text, row["reference"]) for row in rows for text in row["targets"]])
+    )
     for row in rows:
         written = row["targets"]
         row["targets"] = [text for text in written if next(verdicts).outcome == "right"]
@@ -202,7 +243,9 @@ def _written(configuration: Configuration, row: Row) -> list[str]:
     return [world.teacher(row["item"], data.teacher_distance, seed=k) for k in range(data.targets_per_prompt)]
 
 
-def _rendered(configuration: Configuration, rows: list[Row], tokenizer: Any, counts: Counter[str], targets: dict[str, Any]) -> list[Row]:
+def _rendered(
+    configuration: Configuration, rows: list[Row], tokenizer: Any, counts: Counter[str], targets: dict[str, Any]
+) -> list[Row]:
     """Rows as token ids, without those over a limit; a target over its limit leaves alone where the row has another."""
     from tqdm import tqdm
 
@@ -220,7 +263,14 @@ def _rendered(configuration: Configuration, rows: list[Row], tokenizer: Any, cou
             counts["over_max_completion_length"] += 1
             continue
         fields = {name: row[name] for name in ("id", "kind", "prompt", "reference")}
-        kept.append({**fields, "prompt_ids": prompt, "targets": [text for text, _ in fitting], "target_ids": [ids for _, ids in fitting]})
+        kept.append(
+            {
+                **fields,
+                "prompt_ids": prompt,
+                "targets": [text for text, _ in fitting],
+                "target_ids": [ids for _, ids in fitting],
+            }
+        )
     return kept
 
 

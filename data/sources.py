@@ -34,7 +34,11 @@ def load(data: Data, count: int, seed: int) -> list[Row]:
     rows = _open(data)
     _check_columns(data, rows.column_names)
     if len(rows) == 0:
-        raise UserError(f"data.source={data.source}", "the data set is empty: there is nothing to train on", "set data.source to a data set with rows")
+        raise UserError(
+            f"data.source={data.source}",
+            "the data set is empty: there is nothing to train on",
+            "set data.source to a data set with rows",
+        )
     drawn = np.random.Generator(np.random.PCG64(seed)).permutation(len(rows))[:count]
     return [_row(data, int(i), rows[int(i)]) for i in sorted(drawn)]
 
@@ -44,7 +48,17 @@ def _world(count: int, seed: int) -> list[Row]:
     from data import world
 
     items = world.training_items(count, seed, split="train")
-    return [{"id": item.id, "kind": item.kind, "prompt": item.prompt, "reference": item.reference, "solution": None, "item": item} for item in items]
+    return [
+        {
+            "id": item.id,
+            "kind": item.kind,
+            "prompt": item.prompt,
+            "reference": item.reference,
+            "solution": None,
+            "item": item,
+        }
+        for item in items
+    ]
 
 
 def _row(data: Data, index: int, row: dict[str, Any]) -> Row:
@@ -75,7 +89,11 @@ def _open(data: Data) -> Any:
         return _open_folder(data, path)
     if is_hub_id(data.source):
         return _open_hub(data)
-    raise UserError(f"data.source={data.source}", f"there is no such file or folder{_near(path)}", "set data.source to `world`, a file, a folder or a hub id like org/name")
+    raise UserError(
+        f"data.source={data.source}",
+        f"there is no such file or folder{_near(path)}",
+        "set data.source to `world`, a file, a folder or a hub id like org/name",
+    )
 
 
 def is_hub_id(source: str) -> bool:
@@ -97,9 +115,17 @@ def _open_file(data: Data, path: Path) -> Any:
 
     builder = BUILDERS.get(path.suffix)
     if builder is None:
-        raise UserError(f"data.source={data.source}", f"files of type {path.suffix or '(none)'} are not read", f"convert it to one of {', '.join(BUILDERS)}")
+        raise UserError(
+            f"data.source={data.source}",
+            f"files of type {path.suffix or '(none)'} are not read",
+            f"convert it to one of {', '.join(BUILDERS)}",
+        )
     if path.stat().st_size == 0:
-        raise UserError(f"data.source={data.source}", "the file is empty: there is nothing to train on", "set data.source to a file with rows")
+        raise UserError(
+            f"data.source={data.source}",
+            "the file is empty: there is nothing to train on",
+            "set data.source to a file with rows",
+        )
     # a cache that is thrown away: what is read is the file as it is now
     with _refused(data, "the file cannot be read"), _quiet(), tempfile.TemporaryDirectory() as cache:
         return datasets.load_dataset(builder, data_files=str(path), split="train", cache_dir=cache, keep_in_memory=True)
@@ -119,7 +145,11 @@ def _split(data: Data, found: Any) -> Any:
     if isinstance(found, datasets.Dataset):
         return found
     if data.split not in found:
-        raise UserError(f"data.split={data.split}", f"{data.source} has only the splits {', '.join(found)}", "set data.split to one of them")
+        raise UserError(
+            f"data.split={data.split}",
+            f"{data.source} has only the splits {', '.join(found)}",
+            "set data.split to one of them",
+        )
     return found[data.split]
 
 
@@ -159,9 +189,22 @@ def _refused(data: Data, why: str) -> Iterator[None]:
 
     try:
         yield
-    except (DatasetsError, DatasetGenerationError, pyarrow.ArrowException, httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        DatasetsError,
+        DatasetGenerationError,
+        pyarrow.ArrowException,
+        httpx.HTTPError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"data.source={data.source}", f"{why}: {reason[0][:300]}", "repair or replace it, or set data.source to another data set") from error
+        raise UserError(
+            f"data.source={data.source}",
+            f"{why}: {reason[0][:300]}",
+            "repair or replace it, or set data.source to another data set",
+        ) from error
 
 
 @contextmanager
@@ -185,4 +228,8 @@ def _check_columns(data: Data, columns: list[str]) -> None:
         if name not in columns:
             near = difflib.get_close_matches(name, columns, n=1, cutoff=0.4)
             hint = f"; the nearest is {near[0]}" if near else ""
-            raise UserError(f"data.{key}={name}", f"{data.source} has the columns {', '.join(columns)}{hint}", f"set data.{key} to the right column")
+            raise UserError(
+                f"data.{key}={name}",
+                f"{data.source} has the columns {', '.join(columns)}{hint}",
+                f"set data.{key} to the right column",
+            )

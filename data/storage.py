@@ -21,7 +21,14 @@ def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow.parquet as pq
 
     ids = pa.list_(pa.int64())
-    schema = pa.schema([*((name, pa.string()) for name in _TEXTS), ("prompt_ids", ids), ("targets", pa.list_(pa.string())), ("target_ids", pa.list_(ids))])
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in _TEXTS),
+            ("prompt_ids", ids),
+            ("targets", pa.list_(pa.string())),
+            ("target_ids", pa.list_(ids)),
+        ]
+    )
     table = pa.Table.from_pylist(rows, schema=schema)
     _write(folder / "rows.parquet", lambda file: pq.write_table(table, file))
 
@@ -58,12 +65,18 @@ def digests(rows: list[dict[str, Any]], order: np.ndarray) -> dict[str, str]:
         "rows": _sha256(rows),
         "prompt_ids": _sha256([row["prompt_ids"] for row in rows]),
         "target_ids": _sha256([row["target_ids"] for row in rows]),
-        "order": hashlib.sha256(f"{order.shape}".encode() + np.ascontiguousarray(order, dtype="<i8").tobytes()).hexdigest(),
+        "order": hashlib.sha256(
+            f"{order.shape}".encode() + np.ascontiguousarray(order, dtype="<i8").tobytes()
+        ).hexdigest(),
     }
 
 
 def damaged(folder: Path) -> UserError:
-    return UserError(f"{folder}", "the compiled data set is damaged: its files are not those the manifest describes", "delete the folder and start the run again")
+    return UserError(
+        f"{folder}",
+        "the compiled data set is damaged: its files are not those the manifest describes",
+        "delete the folder and start the run again",
+    )
 
 
 def _sha256(values: list[Any]) -> str:

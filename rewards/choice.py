@@ -5,10 +5,16 @@ import re
 from rewards.extraction import last_boxed
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
-_WRAPPED = re.compile(r"[ \t]*(?:\\(?:text|textbf|mathrm|mathbf)[ \t]*\{)?[ \t$*]*\(?([A-Za-z])\)?[ \t$*]*\}?[.:]?[ \t]*")
-_STATED = re.compile(r"\b(?:answer|choice|option)(?:[ \t]{1,8}is\b(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])[ \t*$]{0,8}\(?([A-Za-z])\b\)?(?!')", re.IGNORECASE)
+_WRAPPED = re.compile(
+    r"[ \t]*(?:\\(?:text|textbf|mathrm|mathbf)[ \t]*\{)?[ \t$*]*\(?([A-Za-z])\)?[ \t$*]*\}?[.:]?[ \t]*"
+)
+_STATED = re.compile(
+    r"\b(?:answer|choice|option)(?:[ \t]{1,8}is\b(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])[ \t*$]{0,8}\(?([A-Za-z])\b\)?(?!')",
+    re.IGNORECASE,
+)
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
-_CAPITAL = re.compile(r"(?<![\w'\\-])([B-HJ-Z])(?![\w'-])")
+# a capital that stands alone, but neither "I" nor the article "A" (as in "A cat")
+_CAPITAL = re.compile(r"(?<![\w'\\-])([B-HJ-Z]|A(?! (?!or\b|and\b|is\b)[a-z]))(?![\w'-])")
 
 
 def verify(response: str, reference: str) -> Verdict:
@@ -31,7 +37,13 @@ def _letters(response: str) -> set[str]:
     if boxed is not None:
         return _lone(boxed) or _found(_BRACKETED, boxed) or _found(_CAPITAL, boxed)
     alone = _lone(response.strip()) if len(response) < 1000 else set()
-    return alone or _found(_STATED, response) or _found(_BRACKETED, response) or _leading(response) or _found(_CAPITAL, response)
+    return (
+        alone
+        or _found(_STATED, response)
+        or _found(_BRACKETED, response)
+        or _leading(response)
+        or _found(_CAPITAL, response)
+    )
 
 
 def _lone(text: str) -> set[str]:

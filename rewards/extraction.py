@@ -4,7 +4,9 @@ import re
 
 _BOX = "\\boxed"
 _TOKEN = re.compile(r"\\boxed[ \t]{0,8}\{|\\.|[{}]", re.DOTALL)
-_STATED = re.compile(r"\banswer(?:[ \t]{1,8}is(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])(?![=\w])[ \t*]{0,8}([^\n]+)", re.IGNORECASE)
+_STATED = re.compile(
+    r"\banswer(?:[ \t]{1,8}is(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])(?![=\w])[ \t*]{0,8}([^\n]+)", re.IGNORECASE
+)
 
 
 def last_boxed(response: str) -> str | None:

@@ -12,7 +12,10 @@ MAX_LENGTH = 1000  # characters of an answer; a longer one is no answer
 
 _INTEGER = re.compile(r"[+-]?(?:[0-9]{1,1000}|[0-9]{1,3}(?:,[0-9]{3}){1,300})", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,300}\.[0-9]{0,300}|\.[0-9]{1,300})", re.ASCII)
-_FRACTION = re.compile(r"([+-]?)(?:\\frac\{([0-9]{1,300})\}\{([0-9]{1,300})\}|\\frac([0-9])([0-9])|([0-9]{1,300})/([0-9]{1,300}))", re.ASCII)
+_FRACTION = re.compile(
+    r"([+-]?)(?:\\frac\{([0-9]{1,300})\}\{([0-9]{1,300})\}|\\frac([0-9])([0-9])|([0-9]{1,300})/([0-9]{1,300}))",
+    re.ASCII,
+)
 _NOISE = re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[!,;: ]|\$|\s+")
 
 
@@ -22,7 +25,9 @@ def extract(response: str, final_answer: bool = False) -> str | None:
     return last_stated(response) if found is None and final_answer else found
 
 
-def quick(response: str, reference: str, *, final_answer: bool = False, timeout: float = TIMEOUT) -> Verdict | tuple[str, str]:
+def quick(
+    response: str, reference: str, *, final_answer: bool = False, timeout: float = TIMEOUT
+) -> Verdict | tuple[str, str]:
     """The verdict where it needs no algebra, else the pair (reference, answer) that a worker has to compare."""
     del timeout  # of the worker
     gold = _reference(reference)

@@ -11,8 +11,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +24,8 @@ from rewards.mathematics import compare
 
 MEMORY = 4 * 1024**3  # bytes of address space a worker may take
 GRACE = 2.0  # seconds after which a worker that nobody killed ends itself, for the parent may be gone
-ATTEMPTS = 2  # a worker may be killed by something other than its task; one that dies twice on it is the task's fault
+START = 60.0  # seconds a worker may take to start
+ATTEMPTS = 3  # a worker may be killed by something other than its task; when three die on it, it is the task's fault
 
 _lock = threading.RLock()
 _pools: dict[int, ProcessPool] = {}
@@ -32,21 +35,37 @@ Task = tuple[str, str, float]  # reference, answer, time limit in seconds
 
 def run(tasks: Sequence[Task], workers: int = 1) -> list[tuple[str, str]]:
     """(outcome, reason) of every task, in order; `unscorable` with `timeout` or `crash` where a worker had to go."""
-    found: dict[int, tuple[str, str]] = {}
+    workers = max(1, workers)
+    found = [("unscorable", "crash")] * len(tasks)
     for _ in range(ATTEMPTS):
-        left = [i for i in range(len(tasks)) if i not in found or found[i][1] == "crash"]
-        pool = _pool(max(1, workers)) if left else None
-        futures = [pool.schedule(_work, args=tasks[i], timeout=tasks[i][2]) for i in left] if pool else []
-        found |= {i: _result(future) for i, future in zip(left, futures, strict=True)}
-    return [found[i] for i in range(len(tasks))]
+        left = [i for i, (_, reason) in enumerate(found) if reason == "crash"]
+        for i, result in zip(left, _attempt([tasks[i] for i in left], workers), strict=True):
+            found[i] = result
+    return found
 
 
-def _result(future: Any) -> tuple[str, str]:
+def _attempt(tasks: Sequence[Task], workers: int) -> list[tuple[str, str]]:
+    """One try at every task. The pool breaks where a worker dies idle: what it held is a `crash`, and tried again."""
+    if not tasks:
+        return []
+    pool = _pool(workers)
+    until = time.monotonic() + START + sum(limit + GRACE for _, _, limit in tasks) / workers
     try:
-        return future.result()
-    except TimeoutError:
-        return "unscorable", "timeout"
-    except (ProcessExpired, MemoryError, RecursionError, CancelledError):
+        futures = [pool.schedule(_work, args=task, timeout=task[2]) for task in tasks]
+    except RuntimeError:  # it broke between two calls
+        return [("unscorable", "crash")] * len(tasks)
+    return [_result(future, until) for future in futures]
+
+
+def _result(future: Any, until: float) -> tuple[str, str]:
+    try:
+        return future.result(timeout=max(0.0, until - time.monotonic()))
+    except TimeoutError:  # the task's, or ours: no worker came up to take it
+        if future.done():
+            return "unscorable", "timeout"
+        future.cancel()
+        return "unscorable", "crash"
+    except (ProcessExpired, BrokenProcessPool, MemoryError, RecursionError, CancelledError):
         return "unscorable", "crash"
 
 
@@ -76,7 +95,10 @@ def _prepare() -> None:
 def _pool(workers: int) -> ProcessPool:
     """The pool of so many workers, made at its first use."""
     with _lock:
-        if workers not in _pools or not _pools[workers].active:
+        broken = workers in _pools and not _pools[workers].active
+        if broken:
+            _end(_pools.pop(workers))
+        if workers not in _pools:
             context: Any = _Context()
             context.set_forkserver_preload(["math_verify"])
             _pools[workers] = ProcessPool(max_workers=workers, initializer=_prepare, context=context)
@@ -86,10 +108,13 @@ def _pool(workers: int) -> ProcessPool:
 def stop() -> None:
     """End every worker; the next call starts new ones."""
     with _lock:
-        for pool in _pools.values():
-            pool.stop()
-            pool.join()
-        _pools.clear()
+        while _pools:
+            _end(_pools.popitem()[1])
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()
+    pool.join()
 
 
 def _forget() -> None:

@@ -1,3 +1,5 @@
+import os
+import random
 import subprocess
 import sys
 import threading
@@ -5,8 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rewards import KINDS, Request, verify, verify_many
 
@@ -31,7 +31,16 @@ MATH_RIGHT = [
     ("\\left(1,2\\right)", "(1, 2)"),
     ("0.333333", "\\frac{1}{3}"),
 ]
-MATH_WRONG = [("41", "42"), ("-42", "42"), ("0.51", "1/2"), ("1/3", "0.5"), ("(2,1)", "(1,2)"), ("x+1", "x+2"), ("\\sqrt{7}", "\\sqrt{8}"), ("\\frac{1}{0}", "3")]
+MATH_WRONG = [
+    ("41", "42"),
+    ("-42", "42"),
+    ("0.51", "1/2"),
+    ("1/3", "0.5"),
+    ("(2,1)", "(1,2)"),
+    ("x+1", "x+2"),
+    ("\\sqrt{7}", "\\sqrt{8}"),
+    ("\\frac{1}{0}", "3"),
+]
 
 
 @pytest.mark.parametrize(("answer", "reference"), MATH_RIGHT)
@@ -72,8 +81,28 @@ def test_math_reference_may_be_a_number_or_boxed():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "response",
-    ["", "\x00", "\\boxed{\x00}", "\\boxed{", "\\boxed{" * 20000, "{" * 100000, "\\boxed{" + "{" * 50000 + "}" * 50000 + "}", "\ud800", "\\", "answer:" + "\n" * 100000]
-    + ["answer is " * 20000, "\\boxed{" + "9" * 100000 + "}", "(" * 100000, "a" * 1000000, "\\boxed{\u0663}", None, 7, b"\\boxed{3}"],
+    [
+        "",
+        "\x00",
+        "\\boxed{\x00}",
+        "\\boxed{",
+        "\\boxed{" * 20000,
+        "{" * 100000,
+        "\\boxed{" + "{" * 50000 + "}" * 50000 + "}",
+        "\ud800",
+        "\\",
+        "answer:" + "\n" * 100000,
+    ]
+    + [
+        "answer is " * 20000,
+        "\\boxed{" + "9" * 100000 + "}",
+        "(" * 100000,
+        "a" * 1000000,
+        "\\boxed{\u0663}",
+        None,
+        7,
+        b"\\boxed{3}",
+    ],
 )
 def test_hostile_responses_are_wrong_at_once(kind, response):
     start = time.monotonic()
@@ -100,14 +129,13 @@ def test_many_keeps_order_beside_endless_ones():
     assert [verdict.outcome for verdict in verify_many(requests, workers=2)] == [outcome for _, outcome in answers]
 
 
-def test_a_dead_worker_is_replaced(monkeypatch):
+def test_a_dead_worker_is_replaced():
     from rewards import workers
 
-    monkeypatch.setattr(workers, "compare", None)
     workers.run([("x", "y", 5.0)])
     pids = [worker.pid for worker in workers._pools[1]._pool_manager.worker_manager.workers.values()]
     for pid in pids:
-        __import__("os").kill(pid, 9)
+        os.kill(pid, 9)
     assert workers.run([("2\\sqrt{2}", "\\sqrt{8}", 5.0)] * 3) == [("right", "match")] * 3
 
 
@@ -121,12 +149,22 @@ def test_a_task_that_crashes_its_worker_is_unscorable(monkeypatch):
 
 
 def _die(gold: str, answer: str, timeout: float) -> tuple[str, str]:
-    import os
-
     os._exit(3)
 
 
-CHOICE_RIGHT = ["\\boxed{B}", "\\boxed{\\text{(B)}}", "(B)", "b", "B.", "answer: b", "The answer is **(B)**.", "I think (B) is right", "B) Paris", "So it must be B", "$B$"]
+CHOICE_RIGHT = [
+    "\\boxed{B}",
+    "\\boxed{\\text{(B)}}",
+    "(B)",
+    "b",
+    "B.",
+    "answer: b",
+    "The answer is **(B)**.",
+    "I think (B) is right",
+    "B) Paris",
+    "So it must be B",
+    "$B$",
+]
 
 
 @pytest.mark.parametrize("response", CHOICE_RIGHT)
@@ -139,6 +177,8 @@ def test_choice_right(response):
 def test_choice_ambiguous_missing_and_bad():
     assert verify("choice", "(A) or (B)", "B").reason == "ambiguous"
     assert verify("choice", "either \\boxed{A or B}", "B").outcome == "wrong"
+    assert verify("choice", "So it must be A", "A").outcome == "right"
+    assert verify("choice", "A cat, so I say D", "D").outcome == "right"
     assert verify("choice", "no idea at all", "B").reason == "no_answer"
     assert verify("choice", "B", "Paris").reason == "bad_reference"
 
@@ -162,21 +202,55 @@ def test_programmers_mistakes_raise():
         verify("math", "x", "y", final=True)
 
 
-@given(st.text(max_size=300), st.sampled_from(["", "\\boxed{{{}}}", "answer: {}", "({})"]))
-@settings(max_examples=150, deadline=None)
-def test_verify_never_raises(body, frame):
-    response = frame.replace("{}", body).replace("{{", "{").replace("}}", "}") if frame else body
-    for kind, reference in (("math", "3"), ("choice", "B"), ("text", "abc")):
-        verdict = verify(kind, response, reference, **({"timeout": 2} if kind == "math" else {}))
-        assert verdict.outcome in ("right", "wrong", "unscorable")
-        assert verdict.reason != "bad_reference"
+_PIECES = [
+    "\\boxed{",
+    "\\frac",
+    "\\text{",
+    "\\sqrt",
+    "{",
+    "}",
+    "(",
+    ")",
+    "answer: ",
+    "$",
+    "^",
+    "_",
+    "\\",
+    "\n",
+    "\x00",
+    "\ud800",
+    "%",
+    "|",
+    ",",
+    "[",
+]
 
 
-@given(st.integers(), st.integers(1, 10**6))
-def test_exact_path_on_numbers(above, below):
-    assert verify("math", f"\\boxed{{{above}}}", str(above)).outcome == "right"
-    assert verify("math", f"\\boxed{{{above + 1}}}", str(above)).outcome == "wrong"
-    assert verify("math", f"\\boxed{{{2 * above}/{2 * below}}}", f"{above}/{below}").outcome == "right"
+def _noise(rng: random.Random) -> str:
+    return "".join(
+        rng.choice([rng.choice(_PIECES), str(rng.randint(0, 99)), chr(rng.randrange(0x3000))])
+        for _ in range(rng.randint(0, 25))
+    )
+
+
+def test_verify_never_raises_and_answers_the_same_twice():
+    rng = random.Random(0)
+    responses = [rng.choice(["{}", "\\boxed{{{}}}", "answer: {}", "({})"]).format(_noise(rng)) for _ in range(150)]
+    cases = [("math", "3", {"timeout": 2}), ("choice", "B", {}), ("text", "abc", {})]
+    requests = [Request(kind, text, reference, options) for text in responses for kind, reference, options in cases]
+    verdicts = verify_many(requests)
+    assert {verdict.outcome for verdict in verdicts} <= {"right", "wrong", "unscorable"}
+    assert "bad_reference" not in {verdict.reason for verdict in verdicts}
+    assert [v for v in verify_many(requests) if v.reason != "timeout"] == [v for v in verdicts if v.reason != "timeout"]
+
+
+def test_exact_path_on_numbers():
+    rng = random.Random(0)
+    for _ in range(300):
+        above, below = rng.randint(-(10**12), 10**12), rng.randint(1, 10**6)
+        assert verify("math", f"\\boxed{{{above}}}", str(above)).outcome == "right"
+        assert verify("math", f"\\boxed{{{above + 1}}}", str(above)).outcome == "wrong"
+        assert verify("math", f"\\boxed{{{2 * above}/{2 * below}}}", f"{above}/{below}").outcome == "right"
 
 
 def test_an_unguarded_script_may_verify_and_imports_stay_light(tmp_path):
@@ -188,5 +262,7 @@ def test_an_unguarded_script_may_verify_and_imports_stay_light(tmp_path):
         "rewards.verify('math', '\\\\boxed{3}', '4'); assert 'pebble' not in sys.modules\n"
         "print(rewards.verify('math', r'\\boxed{\\sqrt{8}}', r'2\\sqrt{2}').outcome)\n"
     )
-    done = subprocess.run([sys.executable, str(script)], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(script)], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout.split(), done.returncode) == (["ran", "right"], 0), done.stderr
