@@ -297,5 +297,5 @@ def _check_left(configuration: Configuration, rows: list[Row], counts: Counter[s
     raise UserError(
         f"data.source={configuration.data.source}",
         f"none of its {counts['loaded']} rows can be used ({told}), so there is nothing to train on",
-        "look at data.problem, data.answer, data.solution (a math answer stands in \\boxed{}), data.kind and the two length limits",
+        "see data.problem, data.answer, data.solution (a math answer stands in \\boxed{}), data.kind and both lengths",
     )

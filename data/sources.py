@@ -134,7 +134,7 @@ def _open_file(data: Data, path: Path) -> Any:
 def _open_folder(data: Data, path: Path) -> Any:
     import datasets
 
-    with _refused(data, "the folder was not saved by `datasets` (save_to_disk), or is damaged"):
+    with _refused(data, "the folder was not saved by `datasets` (save_to_disk), is empty, or is damaged"):
         found = datasets.load_from_disk(str(path))
     return _split(data, found)
 
@@ -161,7 +161,7 @@ def _open_hub(data: Data) -> Any:
         raise UserError(
             f"data.source={data.source}",
             "the hub cannot be reached from here, and no file or folder has this name",
-            "set data.source to `world` or a local file; where the hub's copy is in the local cache, set HF_HUB_OFFLINE=1",
+            "set data.source to `world` or a local file; with a copy in the hub's local cache, set HF_HUB_OFFLINE=1",
         )
     import datasets
 
@@ -196,7 +196,7 @@ def _refused(data: Data, why: str) -> Iterator[None]:
         httpx.HTTPError,
         OSError,
         ValueError,
-        KeyError,
+        LookupError,
         TypeError,
     ) as error:
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]

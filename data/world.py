@@ -82,14 +82,14 @@ def _draws(benchmark: Benchmark, seed: int) -> Iterator[tuple[str, str]]:
 
 
 def _expression(low: int, high: int, terms: int) -> Callable[[random.Random], tuple[str, str]]:
-    """An expression whose running total stays in 0..199; operands in low..high."""
+    """An expression whose running total stays in 0..99; operands in low..high."""
 
     def make(rng: random.Random) -> tuple[str, str]:
         total = rng.randint(low, high)
         text = str(total)
         for _ in range(terms - 1):
             operand = rng.randint(low, high)
-            minus = operand <= total and (rng.random() < 0.5 or total + operand > 199)
+            minus = operand <= total and (rng.random() < 0.5 or total + operand > 99)
             total += -operand if minus else operand
             text += f"{'-' if minus else '+'}{operand}"
         return text, str(total)

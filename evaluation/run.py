@@ -115,7 +115,9 @@ class _Bar:
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.before = title, total, 0
-        self.start, self.bar, self.task = time.monotonic(), None, None
+        self.start = time.monotonic()
+        self.bar: Any = None
+        self.task: Any = None
 
     def __enter__(self) -> "_Bar":
         return self

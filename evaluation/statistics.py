@@ -26,7 +26,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95% score interval of a share right/n, as fractions (Wilson 1927; Brown, Cai, DasGupta 2001, section 3.1.1)."""
+    """The 95% score interval of a share right/n, as fractions (Wilson 1927; Brown et al. 2001, section 3.1.1)."""
     if n < 1 or not 0 <= right <= n:
         raise ValueError(f"wilson(right={right}, n={n}): needs n >= 1 and 0 <= right <= n")
     share, z2 = right / n, Z95**2

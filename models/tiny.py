@@ -6,6 +6,8 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import WordLevel
 
+import os
+INIT = float(os.environ.get("INIT", "0.02"))
 SPECIAL = ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"]
 CHARACTERS = string.ascii_letters + string.digits + " +-*=.,:;?!'\"()[]{}<>/\\#%_|&^$@~`\n"
 TEMPLATE = (
@@ -54,6 +56,7 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
             head_dim=32,
             max_position_embeddings=256,
             tie_word_embeddings=True,
+            initializer_range=INIT,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,

@@ -1,6 +1,6 @@
 """Verdicts: right, wrong or unscorable. Nothing here knows a model, a configuration or torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rewards import choice, mathematics, text
@@ -8,7 +8,12 @@ from rewards.verdict import Outcome, Request, Verdict
 
 __all__ = ["Outcome", "Request", "Verdict", "verify", "verify_many"]
 
-KINDS = ("math", "choice", "text")
+_JUDGES: dict[str, Callable[..., Verdict | tuple[str, str]]] = {
+    "math": mathematics.quick,
+    "choice": choice.verify,
+    "text": text.verify,
+}
+KINDS = tuple(_JUDGES)
 
 
 def verify(kind: str, response: str, reference: str, **options: Any) -> Verdict:
@@ -22,22 +27,24 @@ def verify(kind: str, response: str, reference: str, **options: Any) -> Verdict:
 
 def verify_many(requests: Sequence[Request], workers: int = 0) -> list[Verdict]:
     """The verdict of every request, in order. What needs algebra goes to `workers` processes (0: to one shared)."""
-    verdicts = [_quick(request) for request in requests]
-    open_ = [(i, found) for i, found in enumerate(verdicts) if not isinstance(found, Verdict)]
-    if open_:
-        from rewards.workers import run
+    found = [_quick(request) for request in requests]
+    left = [i for i, verdict in enumerate(found) if not isinstance(verdict, Verdict)]
+    done = iter(_compared([(found[i], requests[i].options) for i in left], workers) if left else [])
+    return [verdict if isinstance(verdict, Verdict) else next(done) for verdict in found]
 
-        limits = [float(requests[i].options.get("timeout", mathematics.TIMEOUT)) for i, _ in open_]
-        done = run([(*pair, limit) for (_, pair), limit in zip(open_, limits, strict=True)], workers)
-        for (i, (_, answer)), (outcome, reason) in zip(open_, done, strict=True):
-            verdicts[i] = Verdict(outcome, reason, answer)
-    return verdicts
+
+def _compared(pairs: list[tuple[Any, Mapping[str, Any]]], workers: int) -> list[Verdict]:
+    """The verdicts on ((reference, answer), options), by worker processes."""
+    from rewards.workers import run
+
+    tasks = [(gold, answer, float(options.get("timeout", mathematics.TIMEOUT))) for (gold, answer), options in pairs]
+    done = run(tasks, workers)
+    return [Verdict(outcome, reason, task[1]) for task, (outcome, reason) in zip(tasks, done, strict=True)]
 
 
 def _quick(request: Request) -> Verdict | tuple[str, str]:
     """The verdict, or the (reference, answer) that only a worker may compare."""
-    if request.kind not in KINDS:
+    if request.kind not in _JUDGES:
         raise ValueError(f"unknown kind {request.kind!r}; the verifiers are {', '.join(KINDS)}")
     response = request.response if isinstance(request.response, str) else ""
-    judge = {"math": mathematics.quick, "choice": choice.verify, "text": text.verify}[request.kind]
-    return judge(response, request.reference, **request.options)
+    return _JUDGES[request.kind](response, request.reference, **request.options)

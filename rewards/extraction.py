@@ -55,9 +55,7 @@ def _step(token: str) -> int:
 
 def last_stated(response: str) -> str | None:
     """What follows the last "answer: X", "the answer is X" or "final answer = X" on its line, or None."""
-    found = None
-    for found in _STATED.finditer(response):
-        pass
-    if found is None:
+    stated = _STATED.findall(response)
+    if not stated:
         return None
-    return found.group(1).strip().strip("*").strip().rstrip(".").strip() or None
+    return stated[-1].strip().strip("*").strip().rstrip(".").strip() or None

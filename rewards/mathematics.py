@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from rewards.extraction import last_boxed, last_stated
-from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
+from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Outcome, Verdict, compared
 
 TIMEOUT = 5.0  # seconds one comparison may take
 MAX_LENGTH = 1000  # characters of an answer; a longer one is no answer
@@ -20,7 +20,7 @@ _NOISE = re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[!,;: ]|\$|\s+")
 
 
 def extract(response: str, final_answer: bool = False) -> str | None:
-    r"""The answer of a response: the last `\boxed{}`, or with `final_answer` also a stated one; None if there is none."""
+    r"""The answer of a response: the last `\boxed{}`, with `final_answer` also a stated one; else None."""
     found = last_boxed(response)
     return last_stated(response) if found is None and final_answer else found
 
@@ -70,7 +70,9 @@ def _same(gold: str, answer: str) -> bool | None:
     if a == b:
         return True
     exact = _DECIMAL.fullmatch(gold) is None and _DECIMAL.fullmatch(answer) is None
-    far = abs(a - b) > Fraction(1, 1000) * max(1, abs(a))  # decimals nearer than this are math-verify's to round
+    far = abs(a - b) > Fraction(1, 1000) * max(
+        Fraction(1), abs(a)
+    )  # decimals nearer than this are math-verify's to round
     return False if exact or far else None
 
 
@@ -86,10 +88,11 @@ def number(text: str) -> Fraction | None:
     above, below = (part for part in found.groups()[1:] if part is not None)
     if int(below) == 0:
         return None
-    return Fraction(int(above), int(below)) * (-1 if found.group(1) == "-" else 1)
+    value = Fraction(int(above), int(below))
+    return -value if found.group(1) == "-" else value
 
 
-def compare(gold: str, answer: str) -> tuple[str, str]:
+def compare(gold: str, answer: str) -> tuple[Outcome, str]:
     """(outcome, reason) by math-verify, without its signals: call it only where the caller can be killed."""
     golds = _parse(gold)
     if not golds:
@@ -111,7 +114,7 @@ def _parse(answer: str) -> list[Any]:
         return []
 
 
-def _judge(golds: list[Any], answers: list[Any]) -> tuple[str, str]:
+def _judge(golds: list[Any], answers: list[Any]) -> tuple[Outcome, str]:
     from math_verify import verify
 
     try:

@@ -18,7 +18,7 @@ def normalise(text: str) -> str:
 
 
 def verify(response: str, reference: str, *, mode: Mode = "exact") -> Verdict:
-    """Compare text: `exact` after stripping, `normalised`, or `contains` (the reference's words in a row, normalised)."""
+    """Compare text: `exact` after stripping, `normalised`, or `contains` (the reference in it, both normalised)."""
     if mode not in ("exact", "normalised", "contains"):
         raise ValueError(f"unknown mode {mode!r} of the text verifier; use exact, normalised or contains")
     if not isinstance(reference, str) or not reference.strip():

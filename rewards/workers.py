@@ -1,4 +1,4 @@
-"""Processes that compare mathematical answers, each with a hard time limit: at the limit the process is killed and replaced.
+"""Processes that compare mathematical answers, each under a hard time limit: at the limit the process is killed.
 
 Workers start from a fork server, which holds no torch, no threads and no GPU of this process. They never import the
 program's main module, so that a script without a `__main__` guard may call `rewards.verify`.
@@ -21,6 +21,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from rewards.mathematics import compare
+from rewards.verdict import Outcome
 
 MEMORY = 4 * 1024**3  # bytes of address space a worker may take
 GRACE = 2.0  # seconds after which a worker that nobody killed ends itself, for the parent may be gone
@@ -31,12 +32,13 @@ _lock = threading.RLock()
 _pools: dict[int, ProcessPool] = {}
 
 Task = tuple[str, str, float]  # reference, answer, time limit in seconds
+Result = tuple[Outcome, str]  # and the reason
 
 
-def run(tasks: Sequence[Task], workers: int = 1) -> list[tuple[str, str]]:
+def run(tasks: Sequence[Task], workers: int = 1) -> list[Result]:
     """(outcome, reason) of every task, in order; `unscorable` with `timeout` or `crash` where a worker had to go."""
     workers = max(1, workers)
-    found = [("unscorable", "crash")] * len(tasks)
+    found: list[Result] = [("unscorable", "crash")] * len(tasks)
     for _ in range(ATTEMPTS):
         left = [i for i, (_, reason) in enumerate(found) if reason == "crash"]
         for i, result in zip(left, _attempt([tasks[i] for i in left], workers), strict=True):
@@ -44,7 +46,7 @@ def run(tasks: Sequence[Task], workers: int = 1) -> list[tuple[str, str]]:
     return found
 
 
-def _attempt(tasks: Sequence[Task], workers: int) -> list[tuple[str, str]]:
+def _attempt(tasks: Sequence[Task], workers: int) -> list[Result]:
     """One try at every task. The pool breaks where a worker dies idle: what it held is a `crash`, and tried again."""
     if not tasks:
         return []
@@ -57,7 +59,7 @@ def _attempt(tasks: Sequence[Task], workers: int) -> list[tuple[str, str]]:
     return [_result(future, until) for future in futures]
 
 
-def _result(future: Any, until: float) -> tuple[str, str]:
+def _result(future: Any, until: float) -> Result:
     try:
         return future.result(timeout=max(0.0, until - time.monotonic()))
     except TimeoutError:  # the task's, or ours: no worker came up to take it
@@ -69,7 +71,7 @@ def _result(future: Any, until: float) -> tuple[str, str]:
         return "unscorable", "crash"
 
 
-def _work(gold: str, answer: str, timeout: float) -> tuple[str, str]:
+def _work(gold: str, answer: str, timeout: float) -> Result:
     """In the worker: compare, with an alarm that nothing catches behind the parent's own limit."""
     signal.setitimer(signal.ITIMER_REAL, timeout + GRACE)
     try:
@@ -132,7 +134,9 @@ os.register_at_fork(after_in_child=_forget)
 def _without_main() -> Iterator[None]:
     """While a process starts: nothing tells it which file the program's main module came from, so it imports none."""
     main = sys.modules["__main__"]
-    hidden = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__
+    }
     main.__spec__ = None
     try:
         yield

@@ -47,17 +47,15 @@ def corpus(tokenizer: Any, per_benchmark: int, seed: int) -> Corpus:
     return groups
 
 
-def batches(groups: Corpus, tokenizer: Any, size: int, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(ids, labels) [size, length] without end; rows of like length share a batch, which halves the padding."""
+def batches(groups: Corpus, tokenizer: Any, size: int, rng: random.Random) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Steps without end, each two micro-batches of (ids, labels): the short rows and the long ones, to save padding."""
     while True:
         rows = []
-        for group in rng.choices(list(GROUP_SHARES), list(GROUP_SHARES.values()), k=8 * size):
+        for group in rng.choices(list(GROUP_SHARES), list(GROUP_SHARES.values()), k=size):
             prompt, item = rng.choice(rng.choice(groups[group]))
             rows.append((prompt, response_ids(tokenizer, response(item, rng))))
         rows.sort(key=lambda row: len(row[0]) + len(row[1]))
-        chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
-        rng.shuffle(chunks)
-        yield from (collate(chunk, tokenizer.pad_token_id) for chunk in chunks)
+        yield [collate(part, tokenizer.pad_token_id) for part in (rows[: size // 2], rows[size // 2 :])]
 
 
 def collate(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,6 +64,13 @@ def collate(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Te
     ids = [p + r + [pad] * (width - len(p) - len(r)) for p, r in rows]
     labels = [[-100] * len(p) + r + [-100] * (width - len(p) - len(r)) for p, r in rows]
     return torch.tensor(ids), torch.tensor(labels)
+
+
+def backward(model: Any, ids: torch.Tensor, labels: torch.Tensor, parts: int) -> float:
+    """Add one micro-batch's gradient; its share of the step's loss, nats a token."""
+    loss = model(input_ids=ids, labels=labels).loss / parts
+    loss.backward()
+    return loss.item()
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -85,16 +90,15 @@ def pretrain(steps: int, size: int, peak: float, per_benchmark: int, seed: int) 
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
     stream, started = batches(groups, tokenizer, size, rng), time.monotonic()
     for step in range(steps):
-        ids, labels = next(stream)
+        parts = next(stream)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
+        loss = sum(backward(model, ids, labels, len(parts)) for ids, labels in parts)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         if step % 200 == 0 or step == steps - 1:
-            print(f"step {step} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
+            print(f"step {step} loss {loss:.3f} {time.monotonic() - started:.0f} s", flush=True)
         if step and step % 500 == 0:
             print(json.dumps(abilities(model, tokenizer, 50)), flush=True)
     return model, tokenizer
@@ -124,8 +128,8 @@ def abilities(model: Any, tokenizer: Any, count: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("models/embedded"))
-    parser.add_argument("--steps", type=int, default=3500)
-    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--peak", type=float, default=2e-3)
     parser.add_argument("--items", type=int, default=20000, help="distinct prompts a benchmark, where it has so many")
     parser.add_argument("--seed", type=int, default=0)

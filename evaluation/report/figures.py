@@ -20,7 +20,7 @@ STRATEGY_COLORS = {
     "teacher": "#c2571a",
     "other": "#8b8f98",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,

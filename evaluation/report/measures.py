@@ -61,14 +61,14 @@ def differences(one: Side, other: Side) -> dict[str, Any]:
 
 def transfer(base: Side, tuned: Side, measure: str) -> dict[str, Any]:
     """Both printed formulas: index, TI, its interval over items, and the reason where undefined."""
-    points = [_points(one, measure) for one in (base, tuned)]
-    if MATH not in points[0] or points[0].keys() != points[1].keys():
+    before, after = _points(base, measure), _points(tuned, measure)
+    if MATH not in before or before.keys() != after.keys():
         return {}
-    shares = _shares(base, tuned, measure)
+    left, right = _shares(base, tuned, measure)
     found = {}
     for formula, scale in FORMULAS.items():
-        result = transfer_index(*points, formula, scale)
-        bounds = transfer_interval(*shares, formula, scale)
+        result = transfer_index(before, after, formula, scale)
+        bounds = transfer_interval(left, right, formula, scale)
         found[formula] = {key: value for key, value in asdict(result).items() if key != "gain"}
         found[formula]["interval"] = {group: asdict(bound) for group, bound in bounds.items()}
     return found

@@ -51,13 +51,13 @@ def front(sweep: dict[str, Any]) -> dict[str, Any]:
         cells.setdefault((row["arm"], row["learning_rate"]), []).append(gains)
     chosen, counted = sweep.get("chosen", {}), "rows" in sweep
     points = []
-    for (arm, rate), gains in sorted(cells.items()):
-        means = {group: mean_of([one[group] for one in gains]) for group in gains[0]}
+    for (arm, rate), runs in sorted(cells.items()):
+        means = {group: mean_of([one[group] for one in runs]) for group in runs[0]}
         rest = mean_of([value for group, value in means.items() if group != MATH])
         about = {
             "arm": arm,
             "learning_rate": rate,
-            "seeds": len(gains) if counted else None,
+            "seeds": len(runs) if counted else None,
             "chosen": chosen.get(arm) == rate,
         }
         points.append(about | {"math": means.get(MATH), "rest": rest, "gains": means})
