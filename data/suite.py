@@ -10,7 +10,9 @@ def items(suite: Suite) -> list[world.Item]:
     unknown = [name for name in suite.benchmarks if name not in world.BENCHMARKS]
     if unknown:
         raise UserError(
-            f"suite.benchmarks={suite.benchmarks}", f"unknown: {', '.join(unknown)}", f"choose among {', '.join(world.BENCHMARKS)}"
+            f"suite.benchmarks={suite.benchmarks}",
+            f"unknown: {', '.join(unknown)}",
+            f"choose among {', '.join(world.BENCHMARKS)}",
         )
     names = [name for name in world.BENCHMARKS if name in suite.benchmarks or not suite.benchmarks]
     return [item for name in names for item in world.items(name, suite.split, suite.items)]

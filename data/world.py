@@ -1,8 +1,8 @@
-"""A small procedural world with exact answers: nine or more benchmarks in three groups, for a base that fits in a repository.
+"""A small procedural world with exact answers: 14 benchmarks in three groups, for a base that fits in a repository.
 
-Every item is a pure function of (benchmark, a counter), and which split it belongs to is a pure function of its prompt, so
-splits are disjoint by construction. Training draws from the math group alone. Facts are remembered, not reasoned out: the
-base has to have seen them, so they have no held-out split (`recalled`), and no arm trains on them.
+Which split an item belongs to is a pure function of its prompt, so splits are disjoint by construction. Training draws
+from the math group alone. Facts are remembered, not reasoned out: the base has to have seen them, so they have no
+held-out split (`recalled`), and no arm trains on them.
 """
 
 import hashlib
@@ -146,7 +146,11 @@ def _plan(rng: random.Random) -> tuple[str, str]:
 
 # --- non-reasoning ----------------------------------------------------------------------------------------------------
 
-NAMES = [a + b for a in ("bo", "da", "fe", "ga", "ho", "ki", "lu", "mi", "ne", "ro", "su", "ta") for b in ("la", "mo", "ri", "sen", "to")]
+NAMES = [
+    a + b
+    for a in ("bo", "da", "fe", "ga", "ho", "ki", "lu", "mi", "ne", "ro", "su", "ta")
+    for b in ("la", "mo", "ri", "sen", "to")
+]
 TOWNS = ["arden", "brill", "corve", "dunmor", "elsby", "farrow", "glen", "hythe"]
 TRADES = ["baker", "clerk", "farmer", "miner", "nurse", "pilot", "smith", "tailor"]
 THINGS = ["bell", "book", "coin", "drum", "fork", "hat", "key", "lamp", "mug", "pen", "ring", "rope"]
@@ -200,7 +204,6 @@ def _polite(rng: random.Random) -> tuple[str, str]:
     )
 
 
-_BOXED: dict[str, str] = {}
 _EXACT = {"mode": "exact"}
 BENCHMARKS: dict[str, Benchmark] = {
     b.name: b
@@ -279,7 +282,7 @@ def teacher(item: Item, distance: str, seed: int = 0) -> str:
 
 
 def strategy(prompt: str, response: str) -> str:
-    """How a math response was written: `direct`, `steps`, `careless`, `teacher` or `other`. Says nothing of right or wrong."""
+    """How a math response was written: `direct`, `steps`, `careless`, `teacher` or `other`; right or not."""
     body, found, _ = response.partition("\\boxed{")
     if not found:
         return "other"

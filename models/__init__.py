@@ -1,4 +1,4 @@
-"""Whatever touches a model: load and digest, the one rendering, the one generator. Torch is imported only when one is loaded."""
+"""Whatever touches a model: load and digest, the one rendering, the one generator. Torch comes only with a model."""
 
 from models.folder import check, digest
 from models.render import prompt_ids, response_ids, response_text

@@ -21,12 +21,20 @@ def check(path: str) -> None:
         return
     folder = Path(path)
     if not folder.is_dir():
-        raise UserError(f"model.path={path}", "there is no such folder", "set model.path to a model folder; `make base` makes models/embedded")
+        raise UserError(
+            f"model.path={path}",
+            "there is no such folder",
+            "set model.path to a model folder; `make base` makes models/embedded",
+        )
     weights = sorted(folder.glob("*.safetensors"))
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     missing += [] if weights else ["*.safetensors"]
     if missing:
-        raise UserError(f"model.path={path}", f"the folder lacks {', '.join(missing)}", "copy the missing files there, or set model.path to a whole model folder")
+        raise UserError(
+            f"model.path={path}",
+            f"the folder lacks {', '.join(missing)}",
+            "copy the missing files there, or set model.path to a whole model folder",
+        )
     for file in weights:
         check_safetensors(file)
 
@@ -43,11 +51,15 @@ def check_safetensors(file: Path) -> None:
             whole = False
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"] if whole else []
     if not ends or 8 + length + max(ends) != size:
-        raise UserError(f"{file}", "the weights are cut short or damaged", "copy or download the file again, or delete the checkpoint to go on from the one before it")
+        raise UserError(
+            f"{file}",
+            "the weights are cut short or damaged",
+            "copy or download the file again, or delete the checkpoint to go on from the one before it",
+        )
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 over the names and bytes of a folder's weights, configuration and tokenizer; the id itself for a hub model."""
+    """SHA-256 of a folder's weights, configuration and tokenizer, names and bytes; a hub id stands for itself."""
     folder = Path(path)
     if not folder.is_dir():
         return f"hub:{path}"

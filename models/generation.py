@@ -29,7 +29,9 @@ def generate(
     its neighbours in the batch. Equal prompts are read once; finished rows leave the batch.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
-        raise ValueError(f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds")
+        raise ValueError(
+            f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
+        )
     training = model.training
     model.eval()
     rows = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i])))
@@ -71,13 +73,15 @@ def _generate_batch(model, prompts, draws, temperature, limit, end_id, pad_id) -
             kept = going.nonzero().squeeze(1)
             alive, chosen, mask, position = alive[kept], chosen[kept], mask[kept], position[kept]
             cache.batch_select_indices(kept)
-        out = model(input_ids=chosen[:, None], attention_mask=mask, position_ids=position[:, None], past_key_values=cache)
+        out = model(
+            input_ids=chosen[:, None], attention_mask=mask, position_ids=position[:, None], past_key_values=cache
+        )
         logits, position = out.logits[:, -1].float(), position + 1
     return [row[:length] for row, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
 
 
 def _prefill(model, prompts, pad_id):
-    """(next-token logits [rows, vocabulary], cache, attention mask [rows, length]); prompts come sorted, padded on the left."""
+    """(next-token logits [rows, vocabulary], cache, attention mask [rows, length]); prompts come sorted."""
     distinct = [p for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
     which = np.cumsum([i > 0 and p != prompts[i - 1] for i, p in enumerate(prompts)])
     width = max(map(len, distinct))
@@ -92,7 +96,7 @@ def _prefill(model, prompts, pad_id):
 
 
 def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> torch.Tensor:
-    """Sample by inverting the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows]."""
+    """Invert the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows]."""
     cumulative = torch.softmax(logits / temperature, -1).cumsum(-1)
     point = uniform[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)

@@ -13,10 +13,16 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     """The tokenizer, refused where padding or the end of a response would be ambiguous."""
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     if tokenizer.chat_template is None:
-        raise UserError(f"model.path={path}", "the tokenizer has no chat template, so no prompt can be rendered", "add chat_template.jinja to the folder")
+        raise UserError(
+            f"model.path={path}",
+            "the tokenizer has no chat template, so no prompt can be rendered",
+            "add chat_template.jinja to the folder",
+        )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         raise UserError(
-            f"model.path={path}", "pad and end token are the same: the model would never learn to stop", "set another pad_token in the tokenizer's configuration"
+            f"model.path={path}",
+            "pad and end token are the same: the model would never learn to stop",
+            "set another pad_token in the tokenizer's configuration",
         )
     return tokenizer
 
@@ -32,7 +38,7 @@ def load(
     """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones."""
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code)
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         path,
         dtype=getattr(torch, dtype),
         attn_implementation=attn_implementation,

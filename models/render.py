@@ -1,4 +1,4 @@
-"""The one rendering of a prompt and a response to token ids: training, rollouts and evaluation all come through here."""
+"""The one rendering of a prompt and a response to token ids, for training, rollouts and evaluation alike."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,12 +1,12 @@
 """The embedded base's architecture and tokenizer: a Qwen3 of under a million parameters that writes characters."""
 
+import os
 import string
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import WordLevel
 
-import os
 INIT = float(os.environ.get("INIT", "0.02"))
 SPECIAL = ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"]
 CHARACTERS = string.ascii_letters + string.digits + " +-*=.,:;?!'\"()[]{}<>/\\#%_|&^$@~`\n"
@@ -60,6 +60,5 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,
-            attn_implementation="eager",
         )
     )

@@ -1,4 +1,4 @@
-"""Training arguments that every arm shares, written once; nothing that changes an objective is left to a default of TRL."""
+"""Training arguments that every arm shares, written once; no objective rests on a default of TRL."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from conf.schema import Configuration
 
 
 def shared(configuration: Configuration, folder: Path, rows_per_step: int, updates_per_step: int) -> dict[str, Any]:
-    """Keyword arguments of TRL's SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
+    """Keyword arguments of SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
     train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
     micro = largest_divisor(rows_per_step, recipe.micro_batch_size)
     return {

@@ -14,7 +14,11 @@ def name(step: int) -> str:
 
 def seal(written: Path, final: Path) -> None:
     """Make a finished checkpoint visible: record every file's size, sync, rename."""
-    files = {str(f.relative_to(written)): f.stat().st_size for f in sorted(written.rglob("*")) if f.is_file() and f.name != SEAL}
+    files = {
+        str(f.relative_to(written)): f.stat().st_size
+        for f in sorted(written.rglob("*"))
+        if f.is_file() and f.name != SEAL
+    }
     for file in files:
         with (written / file).open("rb") as opened:
             os.fsync(opened.fileno())
@@ -42,7 +46,10 @@ def latest(folder: Path) -> tuple[int, Path] | None:
         if reason is None:
             return int(checkpoint.name.removeprefix("step-")), checkpoint
         aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
-        print(f"checkpoint {checkpoint} is damaged ({reason}): set aside as {aside.name}, going on from the one before it", flush=True)
+        print(
+            f"checkpoint {checkpoint} is damaged ({reason}): set aside as {aside.name}, going on before it",
+            flush=True,
+        )
         while aside.exists():
             aside = aside.with_name(aside.name + "_")
         checkpoint.rename(aside)

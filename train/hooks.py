@@ -15,7 +15,9 @@ from train.records import Records
 class Hooks(TrainerCallback):
     """Records each step; at each save seals the checkpoint under its final name and has it evaluated."""
 
-    def __init__(self, records: Records, folder: Path, updates_per_step: int, evaluate: Callable[[Any, int], None]) -> None:
+    def __init__(
+        self, records: Records, folder: Path, updates_per_step: int, evaluate: Callable[[Any, int], None]
+    ) -> None:
         self.records, self.folder, self.updates, self.evaluate = records, folder, updates_per_step, evaluate
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:

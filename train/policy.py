@@ -1,6 +1,6 @@
 """The policy trainer: TRL's GRPOTrainer, fed in the stored order and sampling through our one generator.
 
-    L = - E_{y ~ pi_old} [ mean_t min(r_t A, clip(r_t, 1 - epsilon, 1 + epsilon_high) A) ] + beta KL(pi || base)
+L = - E_{y ~ pi_old} [ mean_t min(r_t A, clip(r_t, 1 - epsilon, 1 + epsilon_high) A) ] + beta KL(pi || base)
 """
 
 from pathlib import Path
@@ -57,12 +57,22 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-def build(configuration: Configuration, model: Any, tokenizer: Any, rows: Dataset, order: np.ndarray, folder: Path, records: Records) -> GRPOTrainer:
+def build(
+    configuration: Configuration,
+    model: Any,
+    tokenizer: Any,
+    rows: Dataset,
+    order: np.ndarray,
+    folder: Path,
+    records: Records,
+) -> GRPOTrainer:
     """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `num_iterations` updates."""
     recipe, train = configuration.recipe, configuration.train
     per_step = train.prompts_per_step * recipe.num_generations
     common = shared(configuration, folder, per_step, recipe.num_iterations)
-    arguments = GRPOConfig(**common, **objective(configuration), steps_per_generation=common["gradient_accumulation_steps"])
+    arguments = GRPOConfig(
+        **common, **objective(configuration), steps_per_generation=common["gradient_accumulation_steps"]
+    )
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=[_reward(tokenizer, records)],

@@ -1,4 +1,4 @@
-"""`python -m train.prepare RUNS/EXPERIMENT/config.yaml`: what every arm shares. The data compiled, the lock, the base's scores."""
+"""`python -m train.prepare RUNS/EXPERIMENT/config.yaml`: compile the data, write the lock, evaluate the base."""
 
 import platform
 import sys
@@ -19,8 +19,9 @@ def prepare(file: Path) -> None:
     configuration = freeze.read(file)
     settle(configuration)
     from data.compile import compile_dataset
-    from evaluation import evaluate
-    from models import digest, load
+    from evaluation.run import evaluate
+    from models import digest
+    from models.loading import load
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")

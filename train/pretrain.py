@@ -1,7 +1,7 @@
 """Pretrain the embedded base on the world: `make base`. Seeded; about 15 minutes on one core.
 
-Its math is a mixture of strategies (answer at once, write the steps, careless running totals), so that pass@k stands far
-above pass@1 and reinforcement learning has something to choose among.
+Its math is a mixture of strategies (answer at once, write the steps, careless running totals), so that pass@k stands
+far above pass@1 and reinforcement learning has something to choose among.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from data import world
 from models.generation import generate
 from models.render import prompt_ids, response_ids, response_text
 from models.tiny import make_model, make_tokenizer
-
 
 GROUP_SHARES = {"math": 0.42, "other_reasoning": 0.38, "non_reasoning": 0.20}
 STRATEGY_SHARES = {"direct": 0.30, "steps": 0.40, "careless": 0.30}
@@ -47,7 +46,9 @@ def corpus(tokenizer: Any, per_benchmark: int, seed: int) -> Corpus:
     return groups
 
 
-def batches(groups: Corpus, tokenizer: Any, size: int, rng: random.Random) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+def batches(
+    groups: Corpus, tokenizer: Any, size: int, rng: random.Random
+) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
     """Steps without end, each two micro-batches of (ids, labels): the short rows and the long ones, to save padding."""
     while True:
         rows = []
@@ -85,7 +86,7 @@ def pretrain(steps: int, size: int, peak: float, per_benchmark: int, seed: int) 
     """The trained (model, tokenizer)."""
     tokenizer = make_tokenizer()
     model = make_model(tokenizer, seed)
-    print(f"{sum(p.numel() for p in model.parameters())/1e6:.2f}M parameters, {len(tokenizer)} tokens", flush=True)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(tokenizer)} tokens", flush=True)
     groups, rng = corpus(tokenizer, per_benchmark, seed), random.Random(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
     stream, started = batches(groups, tokenizer, size, rng), time.monotonic()
@@ -120,7 +121,9 @@ def abilities(model: Any, tokenizer: Any, count: int) -> dict[str, float]:
             temperature=0.0,
         )
         texts = [response_text(tokenizer, ids) for ids in out]
-        right = [verify(i.kind, t, i.reference, **i.options).outcome == "right" for i, t in zip(found, texts, strict=True)]
+        right = [
+            verify(i.kind, t, i.reference, **i.options).outcome == "right" for i, t in zip(found, texts, strict=True)
+        ]
         scores[name] = round(100 * sum(right) / len(right), 1)
     return scores
 

@@ -1,6 +1,7 @@
 """Supervised fine-tuning, as TRL's SFTTrainer does it, on the compiled rows in the stored order.
 
-    L = - mean over the response tokens of a step of log pi(y_t | x, y_<t)        (q, w, surrogate, beta) = (teacher, 1, log, 0)
+L = - mean over the response tokens of a step of log pi(y_t | x, y_<t)
+(q, w, surrogate, beta) = (teacher, 1, log, 0)
 """
 
 from pathlib import Path
@@ -37,7 +38,15 @@ class StoredOrderSFTTrainer(SFTTrainer):
         self.records.totals.add(prompts=prompts, prompted=prompted, responded=responded, generated=False)
 
 
-def build(configuration: Configuration, model: Any, tokenizer: Any, rows: Dataset, order: np.ndarray, folder: Path, records: Records) -> SFTTrainer:
+def build(
+    configuration: Configuration,
+    model: Any,
+    tokenizer: Any,
+    rows: Dataset,
+    order: np.ndarray,
+    folder: Path,
+    records: Records,
+) -> SFTTrainer:
     """A trainer over `order` [steps, prompts_per_step]: row numbers of the compiled data set."""
     targets = configuration.data.targets_per_prompt
     per_step = configuration.train.prompts_per_step * targets

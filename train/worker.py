@@ -34,7 +34,16 @@ def run(folder: Path) -> None:
     freeze.mark(folder, "done.json")
 
 
-def _train(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, rows: Any, order: Any, records: Records, checkpoint: Path | None) -> None:
+def _train(
+    configuration: Configuration,
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    rows: Any,
+    order: Any,
+    records: Records,
+    checkpoint: Path | None,
+) -> None:
     from train import policy, sft
     from train.hooks import Hooks
 
@@ -58,7 +67,7 @@ def _train(configuration: Configuration, folder: Path, model: Any, tokenizer: An
 
 def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
     """Scores of one checkpoint, beside the run; found done where they stand already."""
-    from evaluation import evaluate
+    from evaluation.run import evaluate
     from models import digest
 
     label = f"{configuration.recipe.name}/seed-{configuration.seed}"
@@ -95,7 +104,9 @@ def settle(configuration: Configuration) -> None:
     if configuration.hardware.device == "cpu":
         torch.set_num_threads(configuration.hardware.threads)
     elif not torch.cuda.is_available():
-        raise UserError("hardware.device=cuda", "torch sees no GPU here", "set hardware=cpu, or install the CUDA build of torch")
+        raise UserError(
+            "hardware.device=cuda", "torch sees no GPU here", "set hardware=cpu, or install the CUDA build of torch"
+        )
     torch.set_float32_matmul_precision(configuration.hardware.matmul_precision)
     transformers.set_seed(configuration.seed)
 
@@ -104,6 +115,8 @@ def _settle_wandb(configuration: Configuration) -> None:
     try:
         import wandb  # noqa: F401
     except ImportError:
-        raise UserError("logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none") from None
+        raise UserError(
+            "logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none"
+        ) from None
     os.environ["WANDB_PROJECT"] = configuration.logger.project
     os.environ["WANDB_MODE"] = configuration.logger.mode

@@ -41,7 +41,10 @@ def test_a_row_draws_the_same_whatever_its_neighbours(tiny):
 
 def test_members_of_a_group_differ_and_so_do_run_seeds(tiny):
     prompt = prompt_ids(tiny[1], "1+2")
-    groups = [run(tiny, [prompt] * 16, temperature=1.0, seeds=[stream(s, "sampling", 0, i) for i in range(16)]) for s in (0, 1)]
+    groups = [
+        run(tiny, [prompt] * 16, temperature=1.0, seeds=[stream(s, "sampling", 0, i) for i in range(16)])
+        for s in (0, 1)
+    ]
     assert len({tuple(row) for row in groups[0]}) == 16
     assert groups[0] != groups[1]
 

@@ -69,7 +69,14 @@ def test_a_run_cut_after_a_checkpoint_goes_on_as_if_it_had_not_been(configure, r
         torch.testing.assert_close(weights(cut, 4)[name], tensor, rtol=1e-4, atol=1e-6)
     for file in ("metrics.jsonl", "ledger.jsonl"):
         assert [row["step"] for row in read_jsonl(cut / file)] == [1, 2, 3, 4]
-    keys = ("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained", "optimizer_updates")
+    keys = (
+        "prompts_shown",
+        "completions",
+        "tokens_prompted",
+        "tokens_generated",
+        "tokens_trained",
+        "optimizer_updates",
+    )
     ends = [{key: read_jsonl(folder / "ledger.jsonl")[-1][key] for key in keys} for folder in (whole, cut)]
     assert ends[0] == ends[1]
     assert (cut / "evaluation/step-000002/scores.json").exists() and (cut / "done.json").exists()
@@ -145,11 +152,18 @@ def test_grpo_update_equals_stock_trl_on_the_same_rollouts(configure, tmp_path):
 
     common = shared(configuration, folder, 16, 1)
     arguments = GRPOConfig(
-        **common, num_generations=4, steps_per_generation=common["gradient_accumulation_steps"], max_completion_length=112,
-        loss_type="grpo", shuffle_dataset=False,
+        **common,
+        num_generations=4,
+        steps_per_generation=common["gradient_accumulation_steps"],
+        max_completion_length=112,
+        loss_type="grpo",
+        shuffle_dataset=False,
     )
     stock = GRPOTrainer(
-        model=load(configuration.model.path)[0], reward_funcs=[length_reward], args=arguments, processing_class=tokenizer,
+        model=load(configuration.model.path)[0],
+        reward_funcs=[length_reward],
+        args=arguments,
+        processing_class=tokenizer,
         train_dataset=Dataset.from_dict({"prompt": [rows[int(i)]["prompt"] for i in order.ravel()]}),
         rollout_func=lambda prompts, trainer: kept["out"],
     )
@@ -167,6 +181,8 @@ def test_two_run_seeds_sample_differently_from_equal_weights(configure, run_fold
     for seed in (0, 1):
         folder = run_folder(configure("grpo", seed=seed), f"seed{seed}")
         worker.run(folder)
-        texts.append([(row["prompt"], row["response"]) for row in read_jsonl(folder / "samples.jsonl") if row["step"] == 1])
+        texts.append(
+            [(row["prompt"], row["response"]) for row in read_jsonl(folder / "samples.jsonl") if row["step"] == 1]
+        )
     assert [p for p, _ in texts[0]] == [p for p, _ in texts[1]]
     assert [r for _, r in texts[0]] != [r for _, r in texts[1]]

@@ -1,4 +1,4 @@
-"""TRL's defaults move between versions; whatever of them changes an objective is written out, and this notices the rest."""
+"""TRL's defaults move between versions; what changes an objective is written out, and this notices a move."""
 
 import dataclasses
 
