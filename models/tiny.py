@@ -1,13 +1,11 @@
 """The embedded base's architecture and tokenizer: a Qwen3 of under a million parameters that writes characters."""
 
-import os
 import string
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import WordLevel
 
-INIT = float(os.environ.get("INIT", "0.02"))
 SPECIAL = ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"]
 CHARACTERS = string.ascii_letters + string.digits + " +-*=.,:;?!'\"()[]{}<>/\\#%_|&^$@~`\n"
 TEMPLATE = (
@@ -56,7 +54,7 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
             head_dim=32,
             max_position_embeddings=256,
             tie_word_embeddings=True,
-            initializer_range=INIT,
+            initializer_range=0.06,  # 0.02 learns far more slowly at this width
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,
