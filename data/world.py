@@ -266,19 +266,22 @@ def write_careless(prompt: str, rng: random.Random, slip: float = 0.6) -> str:
     return " ".join(map(str, totals)) + " " + boxed(totals[-1])
 
 
-_TEACHERS = {"medium": ("{a} {word} {b} = {c}. ", "plus", "minus"), "far": ("so {c}, as {b} {word} {a}. ", "on", "off")}
+# distance -> (openings, one step, plus, minus, closing)
+_TEACHERS = {
+    "medium": (("", "ok. ", "we go. "), "{a}{sign}{b}={c}. ", "+", "-", "so "),
+    "far": (("now then. ", "well. ", "let us see. "), "{a} {sign} {b} makes {c}. ", "plus", "minus", "that is "),
+}
 
 
 def teacher(item: Item, distance: str, seed: int = 0) -> str:
     """A right response of the scripted teacher; `near` is the base's own careful style, `far` the most foreign."""
     if distance == "near":
         return write_steps(item.prompt)
-    template, plus, minus = _TEACHERS[distance]
+    openings, step, plus, minus, closing = _TEACHERS[distance]
     steps = evaluate_steps(item.prompt)
-    rng = random.Random(f"{item.id}/{distance}/{seed}")
-    opening = rng.choice(["ok. ", "we go. ", ""] if distance == "medium" else ["let us see. ", "now then. ", "well. "])
-    lines = "".join(template.format(a=a, b=b, c=c, word=plus if s == "+" else minus) for a, s, b, c in steps)
-    return opening + lines + boxed(steps[-1][3])
+    opening = random.Random(f"{item.id}/{distance}/{seed}").choice(openings)
+    lines = "".join(step.format(a=a, sign=plus if s == "+" else minus, b=b, c=c) for a, s, b, c in steps)
+    return opening + lines + closing + boxed(steps[-1][3])
 
 
 def strategy(prompt: str, response: str) -> str:
@@ -292,4 +295,4 @@ def strategy(prompt: str, response: str) -> str:
         return "steps"
     if re.fullmatch(r"(-?\d+ )+", body):
         return "careless"
-    return "teacher" if re.search(r"\b(plus|minus|on|off)\b", body) else "other"
+    return "teacher" if re.search(r"\d\. (so|that is) $|\d [a-z]+ \d+ makes \d", body) else "other"
