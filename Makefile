@@ -41,7 +41,7 @@ test: $(READY)  ## the fast tests
 test-slow: $(READY)  ## the slow tests: fresh clone and demo among them
 	@$(PY) -m pytest -m slow $(ARGS)
 
-base: $(READY)  ## pretrain models/embedded anew (about 15 minutes)
+base: $(READY)  ## pretrain models/embedded anew (about 25 minutes)
 	@$(PY) -m launch.base $(ARGS)
 
 sft: $(READY)  ## one SFT run (EXPERIMENT, SEED)

@@ -1,4 +1,4 @@
-"""Make the embedded base anew: `python -m launch.base ARGUMENTS`, about 15 minutes on one core."""
+"""Make the embedded base anew: `python -m launch.base ARGUMENTS`, about 25 minutes on one core."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Pretrain the embedded base on the world: `make base`. Seeded; about 20 minutes on one core.
+"""Pretrain the embedded base on the world: `make base`. Seeded; about 25 minutes on one core.
 
 Its math is a mixture of strategies (answer at once, write the steps, careless running totals), so that pass@k stands
 far above pass@1 and reinforcement learning has something to choose among.
