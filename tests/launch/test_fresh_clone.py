@@ -27,5 +27,6 @@ def test_demo_in_a_fresh_clone(tmp_path: Path) -> None:
     before = report.stat().st_mtime_ns
     second, seconds = demo(clone)
     assert f"report: {report.resolve()}" in second
-    assert seconds < 20, f"a rerun took {seconds:.0f} s"
+    assert "2 of 2 runs are done" in second and "training" not in second
+    print(f"a rerun took {seconds:.1f} s")
     assert report.stat().st_mtime_ns == before
