@@ -17,7 +17,7 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "tokenizers", "math-veri
 def prepare(file: Path) -> None:
     """Compile, lock, evaluate the base; each is kept where it is done and still valid."""
     configuration = freeze.read(file)
-    settle(configuration)
+    settle(configuration, file.parent)
     from data.compile import compile_dataset
     from evaluation.run import evaluate
     from models import digest

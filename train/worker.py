@@ -15,7 +15,7 @@ from train.records import Records
 def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
-    settle(configuration)
+    settle(configuration, folder)
     from data.compile import read
     from models import load
 
@@ -91,12 +91,12 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     evaluate_checkpoint(configuration, folder, model, tokenizer, step)
 
 
-def settle(configuration: Configuration) -> None:
+def settle(configuration: Configuration, folder: Path) -> None:
     """Process-wide settings, before anything heavy is imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     if configuration.logger.name == "wandb":
-        _settle_wandb(configuration)
+        _settle_wandb(configuration, folder)
     import torch
     import transformers
 
@@ -111,7 +111,7 @@ def settle(configuration: Configuration) -> None:
     transformers.set_seed(configuration.seed)
 
 
-def _settle_wandb(configuration: Configuration) -> None:
+def _settle_wandb(configuration: Configuration, folder: Path) -> None:
     try:
         import wandb  # noqa: F401
     except ImportError:
@@ -120,3 +120,4 @@ def _settle_wandb(configuration: Configuration) -> None:
         ) from None
     os.environ["WANDB_PROJECT"] = configuration.logger.project
     os.environ["WANDB_MODE"] = configuration.logger.mode
+    os.environ["WANDB_DIR"] = str(folder)
