@@ -23,19 +23,13 @@ def evaluate_model(folder: Path) -> None:
     """Evaluate the model of folder/config.yaml into folder."""
     import models
     from evaluation.run import evaluate
-    from models.loading import load
+    from models.loading import load_configured
     from train.worker import settle
 
     configuration = freeze.read(folder / "config.yaml")
     given, hardware = configuration.model, configuration.hardware
-    settle(configuration)
-    model, tokenizer = load(
-        given.path,
-        dtype=given.dtype,
-        device=hardware.device,
-        attn_implementation=given.attn_implementation,
-        trust_remote_code=given.trust_remote_code,
-    )
+    settle(configuration, folder)
+    model, tokenizer = load_configured(configuration)
     digest = models.digest(given.path)
     evaluate(model, tokenizer, configuration, folder, step=0, label=given.path, model_digest=digest)
 

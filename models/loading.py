@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from conf.errors import UserError
+from conf.schema import Configuration
 from models.folder import check
 
 
@@ -46,3 +47,15 @@ def load(
         use_safetensors=True,
     )
     return model.to(device).eval(), tokenizer
+
+
+def load_configured(configuration: Configuration, path: str = "") -> tuple[Any, Any]:
+    """`load` as a run's configuration says: its base, or the checkpoint at `path`."""
+    given = configuration.model
+    return load(
+        path or given.path,
+        dtype=given.dtype,
+        device=configuration.hardware.device,
+        attn_implementation=given.attn_implementation,
+        trust_remote_code=given.trust_remote_code,
+    )

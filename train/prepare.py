@@ -21,19 +21,13 @@ def prepare(file: Path) -> None:
     from data.compile import compile_dataset
     from evaluation.run import evaluate
     from models import digest
-    from models.loading import load
+    from models.loading import load_configured
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")
     weights = digest(configuration.model.path)
     write_json(folder / "lock.json", lock(configuration, manifest, weights))
-    model, tokenizer = load(
-        configuration.model.path,
-        dtype=configuration.model.dtype,
-        device=configuration.hardware.device,
-        attn_implementation=configuration.model.attn_implementation,
-        trust_remote_code=configuration.model.trust_remote_code,
-    )
+    model, tokenizer = load_configured(configuration)
     evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
     freeze.mark(folder, "prepared.json")
 

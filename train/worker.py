@@ -17,19 +17,13 @@ def run(folder: Path) -> None:
     configuration = freeze.read(folder / "config.yaml")
     settle(configuration, folder)
     from data.compile import read
-    from models import load
+    from models.loading import load_configured
 
     rows, order, _ = read(folder.parents[2] / "data")
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     records = Records(folder, resumed_at)
-    model, tokenizer = load(
-        configuration.model.path,
-        dtype=configuration.model.dtype,
-        device=configuration.hardware.device,
-        attn_implementation=configuration.model.attn_implementation,
-        trust_remote_code=configuration.model.trust_remote_code,
-    )
+    model, tokenizer = load_configured(configuration)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     freeze.mark(folder, "done.json")
 
@@ -80,14 +74,9 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     """Evaluate the checkpoint a cut run left behind unevaluated."""
     if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
         return
-    from models import load
+    from models.loading import load_configured
 
-    model, tokenizer = load(
-        str(folder / "checkpoints" / checkpoints.name(step)),
-        dtype=configuration.model.dtype,
-        device=configuration.hardware.device,
-        attn_implementation=configuration.model.attn_implementation,
-    )
+    model, tokenizer = load_configured(configuration, str(folder / "checkpoints" / checkpoints.name(step)))
     evaluate_checkpoint(configuration, folder, model, tokenizer, step)
 
 
