@@ -27,11 +27,11 @@ def evaluate_model(folder: Path) -> None:
     from train.worker import settle
 
     configuration = freeze.read(folder / "config.yaml")
-    given, hardware = configuration.model, configuration.hardware
+    path = configuration.model.path
     settle(configuration, folder)
     model, tokenizer = load_configured(configuration)
-    digest = models.digest(given.path)
-    evaluate(model, tokenizer, configuration, folder, step=0, label=given.path, model_digest=digest)
+    digest = models.digest(path)
+    evaluate(model, tokenizer, configuration, folder, step=0, label=path, model_digest=digest)
 
 
 if __name__ == "__main__":
