@@ -183,7 +183,7 @@ def _reachable() -> bool:
 @contextmanager
 def _refused(data: Data, why: str) -> Iterator[None]:
     """Turn what the reading libraries raise about a bad source into the user's error."""
-    import httpx
+    import httpx2
     import pyarrow
     from datasets.exceptions import DatasetGenerationError, DatasetsError
 
@@ -193,7 +193,7 @@ def _refused(data: Data, why: str) -> Iterator[None]:
         DatasetsError,
         DatasetGenerationError,
         pyarrow.ArrowException,
-        httpx.HTTPError,
+        httpx2.HTTPError,
         OSError,
         ValueError,
         LookupError,
