@@ -1,6 +1,7 @@
 """Verdicts on a letter chosen among options."""
 
 import re
+from typing import Any
 
 from rewards.extraction import last_boxed
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
@@ -17,7 +18,7 @@ _BRACKETED = re.compile(r"\(([A-Za-z])\)")
 _CAPITAL = re.compile(r"(?<![\w'\\-])([B-HJ-Z]|A(?! (?!or\b|and\b|is\b)[a-z]))(?![\w'-])")
 
 
-def verify(response: str, reference: str) -> Verdict:
+def judge(response: str, reference: Any) -> Verdict:
     """Compare letters without case. A response that names several where one was asked is wrong, `ambiguous`."""
     gold = _WRAPPED.fullmatch(last_boxed(reference) or reference) if isinstance(reference, str) else None
     if gold is None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from rewards.extraction import last_boxed, last_stated
-from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Outcome, Verdict, compared
+from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Outcome, Task, Verdict, compared
 
 TIMEOUT = 5.0  # seconds one comparison may take
 MAX_LENGTH = 1000  # characters of an answer; a longer one is no answer
@@ -25,11 +25,8 @@ def extract(response: str, final_answer: bool = False) -> str | None:
     return last_stated(response) if found is None and final_answer else found
 
 
-def quick(
-    response: str, reference: str, *, final_answer: bool = False, timeout: float = TIMEOUT
-) -> Verdict | tuple[str, str]:
-    """The verdict where it needs no algebra, else the pair (reference, answer) that a worker has to compare."""
-    del timeout  # of the worker
+def judge(response: str, reference: Any, *, final_answer: bool = False, timeout: float = TIMEOUT) -> Verdict | Task:
+    """The verdict where it needs no algebra, else the comparison that a worker has to make."""
     gold = _reference(reference)
     if gold is None:
         return BAD_REFERENCE
@@ -39,7 +36,7 @@ def quick(
     if len(answer) > MAX_LENGTH:
         return Verdict("wrong", "too_long", answer[:MAX_LENGTH])
     equal = _same(normalise(gold), normalise(answer))
-    return (gold, answer) if equal is None else compared(equal, answer)
+    return Task(compare, (gold, answer), timeout, answer) if equal is None else compared(equal, answer)
 
 
 def _reference(reference: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 import string
-from typing import Literal
+from typing import Any, Literal
 
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
@@ -17,7 +17,7 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def verify(response: str, reference: str, *, mode: Mode = "exact") -> Verdict:
+def judge(response: str, reference: Any, *, mode: Mode = "exact") -> Verdict:
     """Compare text: `exact` after stripping, `normalised`, or `contains` (the reference in it, both normalised)."""
     if mode not in ("exact", "normalised", "contains"):
         raise ValueError(f"unknown mode {mode!r} of the text verifier; use exact, normalised or contains")

@@ -1,6 +1,6 @@
 """What a verifier answers, and what it is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,8 +27,18 @@ class Request:
 
     kind: str
     response: str
-    reference: str
+    reference: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What only a process that can be killed may decide: `(outcome, reason) = function(*arguments)`."""
+
+    function: Callable[..., tuple[Outcome, str]]  # at the top level of a module, so that a worker can import it
+    arguments: tuple[Any, ...]
+    timeout: float  # seconds of wall-clock time
+    extracted: str | None  # of the verdict
 
 
 def compared(equal: bool, extracted: str) -> Verdict:

@@ -1,4 +1,4 @@
-"""Processes that compare mathematical answers, each under a hard time limit: at the limit the process is killed.
+"""Processes that do what may take long, each task under a hard time limit: at the limit the process is killed.
 
 Workers start from a fork server, which holds no torch, no threads and no GPU of this process. They never import the
 program's main module, so that a script without a `__main__` guard may call `rewards.verify`.
@@ -20,8 +20,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from rewards.mathematics import compare
-from rewards.verdict import Outcome
+from rewards.verdict import Outcome, Task
 
 MEMORY = 4 * 1024**3  # bytes of address space a worker may take
 GRACE = 2.0  # seconds after which a worker that nobody killed ends itself, for the parent may be gone
@@ -31,7 +30,6 @@ ATTEMPTS = 3  # a worker may be killed by something other than its task; when th
 _lock = threading.RLock()
 _pools: dict[int, ProcessPool] = {}
 
-Task = tuple[str, str, float]  # reference, answer, time limit in seconds
 Result = tuple[Outcome, str]  # and the reason
 
 
@@ -51,9 +49,9 @@ def _attempt(tasks: Sequence[Task], workers: int) -> list[Result]:
     if not tasks:
         return []
     pool = _pool(workers)
-    until = time.monotonic() + START + sum(limit + GRACE for _, _, limit in tasks) / workers
+    until = time.monotonic() + START + sum(task.timeout + GRACE for task in tasks) / workers
     try:
-        futures = [pool.schedule(_work, args=task, timeout=task[2]) for task in tasks]
+        futures = [pool.schedule(_work, args=(task,), timeout=task.timeout) for task in tasks]
     except RuntimeError:  # it broke between two calls
         return [("unscorable", "crash")] * len(tasks)
     return [_result(future, until) for future in futures]
@@ -71,11 +69,11 @@ def _result(future: Any, until: float) -> Result:
         return "unscorable", "crash"
 
 
-def _work(gold: str, answer: str, timeout: float) -> Result:
-    """In the worker: compare, with an alarm that nothing catches behind the parent's own limit."""
-    signal.setitimer(signal.ITIMER_REAL, timeout + GRACE)
+def _work(task: Task) -> Result:
+    """In the worker: do it, with an alarm that nothing catches behind the parent's own limit."""
+    signal.setitimer(signal.ITIMER_REAL, task.timeout + GRACE)
     try:
-        return compare(gold, answer)
+        return task.function(*task.arguments)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

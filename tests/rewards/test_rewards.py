@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from rewards import KINDS, Request, verify, verify_many
+from rewards.mathematics import compare
+from rewards.verdict import Task
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,27 +131,25 @@ def test_many_keeps_order_beside_endless_ones():
     assert [verdict.outcome for verdict in verify_many(requests, workers=2)] == [outcome for _, outcome in answers]
 
 
+def comparison(gold, answer):
+    return Task(compare, (gold, answer), 5.0, answer)
+
+
 def test_a_dead_worker_is_replaced():
     from rewards import workers
 
-    workers.run([("x", "y", 5.0)])
+    workers.run([comparison("x", "y")])
     pids = [worker.pid for worker in workers._pools[1]._pool_manager.worker_manager.workers.values()]
     for pid in pids:
         os.kill(pid, 9)
-    assert workers.run([("2\\sqrt{2}", "\\sqrt{8}", 5.0)] * 3) == [("right", "match")] * 3
+    assert workers.run([comparison("2\\sqrt{2}", "\\sqrt{8}")] * 3) == [("right", "match")] * 3
 
 
-def test_a_task_that_crashes_its_worker_is_unscorable(monkeypatch):
+def test_a_task_that_crashes_its_worker_is_unscorable():
     from rewards import workers
 
-    monkeypatch.setattr(workers, "_work", _die)
-    assert workers.run([("x", "y", 5.0)]) == [("unscorable", "crash")]
-    monkeypatch.undo()
-    assert workers.run([("x", "x", 5.0)]) == [("right", "match")]
-
-
-def _die(gold: str, answer: str, timeout: float) -> tuple[str, str]:
-    os._exit(3)
+    assert workers.run([Task(os._exit, (3,), 5.0, None)]) == [("unscorable", "crash")]
+    assert workers.run([comparison("x", "x")]) == [("right", "match")]
 
 
 CHOICE_RIGHT = [
