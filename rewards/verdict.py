@@ -19,6 +19,7 @@ class Verdict:
     outcome: Outcome
     reason: str
     extracted: str | None = None
+    score: float | None = None  # from 0 to 1, where the verifier knows more than right or wrong
 
 
 @dataclass(frozen=True)
