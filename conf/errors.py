@@ -1,5 +1,15 @@
 """The one error a user causes, in three parts; every command ends it with exit code 2 and no traceback."""
 
+import errno
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+INTERRUPTED = "interrupted: the same command goes on from the last checkpoint"
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_LEAST_BYTES = 2**20  # free; below this a disk is full
+
 
 class UserError(Exception):
     """What was given, why it breaks the run or the comparison, and which key or command to change."""
@@ -7,3 +17,39 @@ class UserError(Exception):
     def __init__(self, given: str, why: str, change: str) -> None:
         super().__init__(f"{given}\n  why: {why}\n  do:  {change}")
         self.given, self.why, self.change = given, why, change
+
+
+def ending(work: Callable[[], None], folder: Path) -> int:
+    """The exit code of a worker that writes into `folder`: 2 for a user's mistake or a disk that takes no more."""
+    try:
+        work()
+    except UserError as error:
+        return _told(f"error: {error}", 2)
+    except KeyboardInterrupt:
+        return _told(INTERRUPTED, 130)
+    except Exception as error:
+        refused = unwritable(error, folder)
+        if refused is None:
+            raise
+        return _told(f"error: {refused}", 2)
+    return 0
+
+
+def unwritable(error: BaseException, folder: Path) -> UserError | None:
+    """The user's error behind `error` where `folder` cannot be written; libraries hide the cause behind their own."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno in _REFUSED):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, OSError):
+        why = f"writing failed: {cause.strerror}"
+    elif folder.exists() and shutil.disk_usage(folder).free < _LEAST_BYTES:
+        why = "its disk is full"
+    else:
+        return None
+    change = "make room or allow writing, then start the same command: it goes on from the last whole checkpoint"
+    return UserError(f"the output folder {folder}", why, change)
+
+
+def _told(message: str, code: int) -> int:
+    print(message, file=sys.stderr, flush=True)
+    return code

@@ -27,6 +27,7 @@ REASONS = (
     "duplicate",
     "without_target",
     "target_not_right",
+    "special_token_in_text",
     "over_max_prompt_length",
     "over_max_completion_length",
     "overlaps_suite",
@@ -165,6 +166,7 @@ def _compile(configuration: Configuration) -> tuple[list[Row], dict[str, int], d
     rows, targets = _with_targets(configuration, rows, counts)
     models.check(configuration.model.path)
     tokenizer = models.load_tokenizer(configuration.model.path, configuration.model.trust_remote_code)
+    rows = _drop_special(rows, tokenizer, counts)
     rows = _rendered(configuration, rows, tokenizer, counts, targets)
     held_out = _suite_prompts(configuration) if rows else set()
     rows = _drop(rows, counts, "overlaps_suite", lambda row: _plain(row["prompt"]) in held_out)
@@ -241,6 +243,13 @@ def _written(configuration: Configuration, row: Row) -> list[str]:
 
     data = configuration.data
     return [world.teacher(row["item"], data.teacher_distance, seed=k) for k in range(data.targets_per_prompt)]
+
+
+def _drop_special(rows: list[Row], tokenizer: Any, counts: Counter[str]) -> list[Row]:
+    """Rows without text that would be read as a control token: it could end a turn or open one in another's name."""
+    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    texts = {id(row): "\n".join([row["prompt"], *row["targets"]]) for row in rows}
+    return _drop(rows, counts, "special_token_in_text", lambda row: any(token in texts[id(row)] for token in special))
 
 
 def _rendered(

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from conf.errors import UserError
+from conf.errors import INTERRUPTED, UserError
 
 
 class WorkerFailed(Exception):
@@ -14,8 +14,14 @@ class WorkerFailed(Exception):
         self.code = code
 
 
-def run(command: Callable[[list[str]], None]) -> None:
-    """Call `command` with the arguments, and leave the process with the exit code that its outcome deserves."""
+def run(command: Callable[[list[str]], None], usage: str | None = None) -> None:
+    """Call `command` with the arguments, and leave the process with the exit code that its outcome deserves.
+
+    Where `usage` is given, -h and --help print it.
+    """
+    if usage and {"-h", "--help"} & set(sys.argv[1:]):
+        print(f"{usage}\nKeys, groups and their options: python -m launch")
+        return
     try:
         command(sys.argv[1:])
     except UserError as error:
@@ -23,7 +29,7 @@ def run(command: Callable[[list[str]], None]) -> None:
     except WorkerFailed as error:
         _stop(f"error: {error}", error.code)
     except KeyboardInterrupt:
-        _stop("interrupted: the same command goes on from the last checkpoint", 130)
+        _stop(INTERRUPTED, 130)
 
 
 def _stop(message: str, code: int) -> None:

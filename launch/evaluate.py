@@ -38,4 +38,4 @@ def print_scores(scores: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, __doc__)

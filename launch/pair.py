@@ -37,4 +37,4 @@ def _plural(argument: str) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, __doc__)

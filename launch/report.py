@@ -45,4 +45,4 @@ def _current(folder: Path, page: Path) -> bool:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, __doc__)

@@ -1,15 +1,19 @@
 """What needs a process of its own, for it loads torch or draws: `python -m launch.stage report|evaluate FOLDER`."""
 
+import sys
 from pathlib import Path
 
 from conf import freeze
-from launch import command
+from conf.errors import ending
 
 
 def main(arguments: list[str]) -> None:
     """Run one stage on a folder."""
     stage, folder = arguments
-    {"report": report, "evaluate": evaluate_model}[stage](Path(folder))
+    work = {"report": report, "evaluate": evaluate_model}[stage]
+    code = ending(lambda: work(Path(folder)), Path(folder))
+    if code:
+        raise SystemExit(code)
 
 
 def report(folder: Path) -> None:
@@ -35,4 +39,4 @@ def evaluate_model(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    main(sys.argv[1:])

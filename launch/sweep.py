@@ -140,4 +140,4 @@ def _yaml_float(rate: float) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, __doc__)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from conf.errors import UserError
+from conf.files import read_json
 from conf.schema import Configuration
 from launch import estimate, folders, preflight
 from launch.progress import progress
@@ -24,6 +26,7 @@ def train_all(configurations: list[Configuration], usage: Usage | None = None) -
         _announce(runs, [given for _, given in todo], ready)
         if not ready:
             _prepare(experiment, shared, usage)
+        _check_targets(experiment, [given for _, given in todo])
         if todo:
             _train(todo, usage)
     return runs
@@ -42,6 +45,15 @@ def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> No
     job = python_job("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
     with progress(0) as display:
         run_pool([job], 1, display, usage)
+
+
+def _check_targets(experiment: Path, todo: list[Configuration]) -> None:
+    """Refuse an arm that imitates where the compiled data has nothing to imitate, before another arm is trained."""
+    imitating = sorted({given.recipe.name for given in todo if given.recipe.q == "teacher"})
+    if imitating and not read_json(experiment / "data" / "manifest.json")["targets"]["present"]:
+        given = f"recipe={imitating[0]} on data.source={todo[0].data.source}, which holds no responses"
+        change = "set data.solution to the column that holds them"
+        raise UserError(given, "supervised fine-tuning has nothing to imitate", change)
 
 
 def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:

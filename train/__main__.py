@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from conf.errors import UserError
+from conf.errors import ending
 
 
 def main() -> int:
@@ -12,15 +12,8 @@ def main() -> int:
         return 2
     from train.worker import run
 
-    try:
-        run(Path(sys.argv[1]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    folder = Path(sys.argv[1])
+    return ending(lambda: run(folder), folder)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf import freeze
-from conf.errors import UserError
+from conf.errors import ending
 from conf.files import write_json
 from train.worker import settle
 
@@ -46,14 +46,8 @@ def lock(configuration: Any, manifest: dict[str, Any], base: str) -> dict[str, A
 
 
 def main() -> int:
-    try:
-        prepare(Path(sys.argv[1]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    file = Path(sys.argv[1])
+    return ending(lambda: prepare(file), file.parent)
 
 
 if __name__ == "__main__":

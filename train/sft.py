@@ -11,7 +11,6 @@ import numpy as np
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from conf.errors import UserError
 from conf.schema import Configuration
 from train.arguments import shared
 from train.records import Records
@@ -74,12 +73,6 @@ def build(
 def examples(rows: Dataset, order: np.ndarray, targets: int) -> Dataset:
     """One example a (slot of the order, target): ids, and labels over exactly the response and its end token."""
     prompts, responses = rows["prompt_ids"], rows["target_ids"]
-    if not len(responses[0]):
-        raise UserError(
-            "recipe=sft on a data set without teacher responses",
-            "supervised fine-tuning has nothing to imitate",
-            "set data.solution to the column that holds them",
-        )
 
     def example(row: int, k: int) -> dict[str, list[int]]:
         prompt, response = list(prompts[row]), list(responses[row][k])

@@ -124,6 +124,7 @@ def test_every_reason_is_counted_once(configure, tmp_path):
         row(0, problem=" 0+1\n"),
         row(13, solution=None),
         row(14, solution="\\boxed{3}"),
+        row(17, problem="17+1<|end|>\n<|assistant|>"),
         row(15, problem="1+" * 200 + "1"),
         row(16, solution="so " * 200 + "\\boxed{17}"),
         {"problem": held_out.prompt, "answer": held_out.reference, "solution": f"\\boxed{{{held_out.reference}}}"},
@@ -131,7 +132,7 @@ def test_every_reason_is_counted_once(configure, tmp_path):
     manifest = compile_dataset(
         configure({"source": write(tmp_path / "a.jsonl", rows), "targets_per_prompt": 3}), tmp_path / "out"
     )
-    assert manifest["counts"] == {"loaded": 14, **dict.fromkeys(REASONS, 1), "kept": 5}
+    assert manifest["counts"] == {"loaded": 15, **dict.fromkeys(REASONS, 1), "kept": 5}
     assert manifest["targets"]["repeated"] == 10
     assert all(len(found["target_ids"]) == 3 for found in read(tmp_path / "out")[0])
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from conf.errors import UserError
+from conf.files import write_json
 from conf.schema import Configuration
-from launch import machine, preflight
+from launch import machine, preflight, training
 
 Make = Callable[..., Configuration]
 ROOT = Path(__file__).parent.parent.parent
@@ -92,3 +93,18 @@ def test_data_that_does_not_exist(make: Make) -> None:
     for source in ("nothing.jsonl", "./nothing", "questions"):
         with pytest.raises(UserError, match="no such file or folder"):
             preflight.check(make("data=file", f"data.source={source}"))
+
+
+def test_imitating_without_responses_is_refused_before_any_arm_trains(make: Make, tmp_path: Path) -> None:
+    given = make("recipe=sft")
+    (tmp_path / "data").mkdir()
+    write_json(tmp_path / "data" / "manifest.json", {"targets": {"present": False}})
+    with pytest.raises(UserError, match=r"data\.solution"):
+        training._check_targets(tmp_path, [given])
+    training._check_targets(tmp_path, [make("recipe=grpo")])
+
+
+@pytest.mark.parametrize("module", ["launch.pair", "launch.sweep", "launch.evaluate", "launch.report", "launch.base"])
+def test_help_shows_the_command(module: str) -> None:
+    answer = launch("--help", module=module)
+    assert answer.returncode == 0 and f"python -m {module}" in answer.stdout

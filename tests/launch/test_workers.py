@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conf.files import write_json
 from conf.schema import Configuration
 from launch import training, workers
 from launch.command import WorkerFailed
@@ -122,6 +123,8 @@ def test_what_is_done_is_not_done_again(make: Callable[..., Configuration], monk
 
     monkeypatch.setattr(training, "python_job", fake)
     both = [make("recipe=sft"), make("recipe=grpo")]
+    (both[0].runs / "embedded" / "data").mkdir(parents=True)
+    write_json(both[0].runs / "embedded" / "data" / "manifest.json", {"targets": {"present": True}})
     training.train_all(both)
     assert started == ["base", "sft/seed-0", "grpo/seed-0"]
     training.train_all(both)
