@@ -2,11 +2,14 @@
 
 import re
 import string
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
-Mode = Literal["exact", "normalised", "contains"]
+Mode = Literal["exact", "normalised", "contains", "f1"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -17,18 +20,76 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def judge(response: str, reference: Any, *, mode: Mode = "exact") -> Verdict:
-    """Compare text: `exact` after stripping, `normalised`, or `contains` (the reference in it, both normalised)."""
-    if mode not in ("exact", "normalised", "contains"):
-        raise ValueError(f"unknown mode {mode!r} of the text verifier; use exact, normalised or contains")
-    if not isinstance(reference, str) or not reference.strip():
+def f1(response: str, references: str | Sequence[str], leave_one_out: bool = False) -> float:
+    """Token F1, 0 to 1, of normalised text, as the official evaluations of SQuAD 2.0 and CoQA compute it.
+
+    With several references the highest F1 over them (SQuAD). `leave_one_out` instead averages, over the references,
+    the highest F1 over the others, so that a model is scored as each human was (CoQA, arXiv:1808.07042; lm-eval's
+    `coqa`). A text without tokens agrees only with another one (SQuAD 2.0). Raises ValueError without a reference.
+    """
+    golds = [references] if isinstance(references, str) else references
+    if not golds:
+        raise ValueError("f1 compares a response with at least one reference, and was given none")
+    answer = normalise(response).split()
+    scores = sorted((_overlap(answer, normalise(gold).split()) for gold in golds), reverse=True)
+    if not leave_one_out or len(scores) == 1:
+        return scores[0]
+    # without the best reference the second best counts, without any other one the best
+    return (scores[1] + scores[0] * (len(scores) - 1)) / len(scores)
+
+
+def _overlap(answer: list[str], gold: list[str]) -> float:
+    if not answer or not gold:
+        return float(answer == gold)
+    return 2 * (Counter(answer) & Counter(gold)).total() / (len(answer) + len(gold))
+
+
+def judge(
+    response: str,
+    reference: Any,
+    *,
+    mode: Mode = "exact",
+    threshold: float = 1.0,
+    leave_one_out: bool = False,
+) -> Verdict:
+    """Compare text with a reference, or with a list of them, any of which may match.
+
+    `exact` after stripping, `normalised`, `contains` (the reference in it, both normalised), or `f1`: right where `f1`,
+    which is also the verdict's `score`, reaches `threshold`. That and `leave_one_out` concern the mode `f1` alone.
+    """
+    _check(mode, threshold)
+    golds = _references(reference, mode)
+    if golds is None:
         return BAD_REFERENCE
     answer = response.strip()
+    if mode == "f1":
+        score = f1(answer, golds, leave_one_out)
+        return replace(compared(score >= threshold, answer) if answer else NO_ANSWER, score=score)
     if not answer:
         return NO_ANSWER
+    return compared(any(_match(answer, gold, mode) for gold in golds), answer)
+
+
+def _check(mode: str, threshold: float) -> None:
+    if mode not in get_args(Mode):
+        raise ValueError(f"unknown mode {mode!r} of the text verifier; use {', '.join(get_args(Mode))}")
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold {threshold!r} of the text verifier; use a number above 0 and at most 1")
+
+
+def _references(reference: Any, mode: str) -> list[str] | None:
+    """Every reference, or None where one is no text or none has anything to compare."""
+    golds = [reference] if isinstance(reference, str) else reference
+    if not isinstance(golds, list | tuple) or not all(isinstance(gold, str) for gold in golds):
+        return None
+    usable = [gold for gold in golds if (gold.strip() if mode == "exact" else normalise(gold))]
+    if not usable:
+        return None
+    return list(golds) if mode == "f1" else usable
+
+
+def _match(answer: str, gold: str, mode: str) -> bool:
     if mode == "exact":
-        return compared(answer == reference.strip(), answer)
-    gold, given = normalise(reference), normalise(answer)
-    if not gold:
-        return BAD_REFERENCE
-    return compared(given == gold if mode == "normalised" else f" {gold} " in f" {given} ", answer)
+        return answer == gold.strip()
+    given, wanted = normalise(answer), normalise(gold)
+    return given == wanted if mode == "normalised" else f" {wanted} " in f" {given} "
