@@ -41,11 +41,17 @@ def unwritable(error: BaseException, folder: Path) -> UserError | None:
     while cause is not None and not (isinstance(cause, OSError) and cause.errno in _REFUSED):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, OSError):
-        why = f"writing failed: {cause.strerror}"
-    elif folder.exists() and shutil.disk_usage(folder).free < _LEAST_BYTES:
-        why = "its disk is full"
-    else:
-        return None
+        return _not_written(folder, f"writing failed: {cause.strerror}")
+    return full_disk(folder)
+
+
+def full_disk(folder: Path) -> UserError | None:
+    """The user's error where the disk of `folder` takes no more."""
+    full = folder.exists() and shutil.disk_usage(folder).free < _LEAST_BYTES
+    return _not_written(folder, "its disk is full") if full else None
+
+
+def _not_written(folder: Path, why: str) -> UserError:
     change = "make room or allow writing, then start the same command: it goes on from the last whole checkpoint"
     return UserError(f"the output folder {folder}", why, change)
 

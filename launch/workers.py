@@ -15,6 +15,7 @@ from typing import Protocol
 
 import psutil
 
+from conf.errors import full_disk
 from conf.schema import Configuration
 from launch.command import WorkerFailed
 from models.folder import is_hub_id
@@ -167,6 +168,9 @@ def _failure(failed: list[Job]) -> WorkerFailed:
         text = log_tail(mistakes[0], 12)
         return WorkerFailed(text[text.rfind("error: ") + len("error: ") :] if "error: " in text else text, code=2)
     job = failed[0]
+    full = full_disk(job.log.parent)  # then the log could not say so
+    if full:
+        return WorkerFailed(str(full), code=2)
     code = job.process.returncode if job.process is not None else None
     return WorkerFailed(f"{job.name} ended with code {code}; its log is {job.log}\n{log_tail(job, 15)}")
 
