@@ -17,6 +17,7 @@ HARMLESS = (
     "logger",
     "hardware.name",
     "hardware.workers",
+    "hardware.reward_workers",
     "recipe.micro_batch_size",
     "recipe.treatment",
     "suite.batch_size",

@@ -30,7 +30,7 @@ class Data(Section):
     problem: str = "problem"  # column with the question
     answer: str = "answer"  # column with the reference answer
     solution: str = "solution"  # column with the teacher's response; used for SFT targets
-    kind: Literal["math", "choice", "text"] = "math"  # verifier of every row
+    kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
@@ -52,6 +52,7 @@ class Train(Section):
     adam_epsilon: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    unscorable_limit: Fraction = 0.1  # share of responses that no verifier could judge; training stops above it
 
 
 class Recipe(Section):
@@ -75,6 +76,9 @@ class Recipe(Section):
     num_iterations: Positive = 1
     importance_sampling_level: Literal["token", "sequence"] = "token"
     mask_truncated_completions: bool = False
+    reward_funcs: list[Literal["accuracy", "well_formed", "soft_overlong"]] = ["accuracy"]
+    reward_weights: list[float] = [1.0]  # one a function of reward_funcs
+    soft_overlong_cache: Positive = 16  # tokens before max_completion_length over which soft_overlong falls to -1
     treatment: list[str] = []  # keys in which this arm may differ from another
 
 
@@ -97,6 +101,7 @@ class Hardware(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Positive = 1  # OpenMP threads a worker
     workers: Positive = 2  # arms trained side by side
+    reward_workers: Positive = 1  # processes that judge responses, beside the arm's own
     matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
 
 

@@ -66,6 +66,15 @@ def _check_together(configuration: Configuration) -> None:
     if recipe.trainer == "sft" and (recipe.q, recipe.w, recipe.surrogate, recipe.beta) != ("teacher", "one", "log", 0):
         four = f"recipe q={recipe.q} w={recipe.w} surrogate={recipe.surrogate} beta={recipe.beta} with trainer=sft"
         raise UserError(four, "the SFT trainer minimises (teacher, one, log, 0) alone", "set recipe.trainer=policy")
+    if len(recipe.reward_funcs) != len(recipe.reward_weights) or not recipe.reward_funcs:
+        given = f"recipe.reward_funcs={recipe.reward_funcs} recipe.reward_weights={recipe.reward_weights}"
+        raise UserError(given, "each function needs its weight", "give both lists the same length, at least one")
+    if recipe.soft_overlong_cache > configuration.data.max_completion_length:
+        raise UserError(
+            f"recipe.soft_overlong_cache={recipe.soft_overlong_cache}",
+            f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
+            "lower it",
+        )
     if not experiment.arms or not experiment.seeds:
         raise UserError(
             f"experiment.arms={experiment.arms} experiment.seeds={experiment.seeds}",

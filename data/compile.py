@@ -32,7 +32,7 @@ REASONS = (
     "over_max_completion_length",
     "overlaps_suite",
 )
-_PROBES = {"math": "\\boxed{0}", "choice": "a", "text": "0"}
+_PROBES = {"math": "\\boxed{0}", "choice": "a", "text": "0", "instruction": "0", "code": "```python\n```"}
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -160,8 +160,9 @@ def _compile(configuration: Configuration) -> tuple[list[Row], dict[str, int], d
     data = configuration.data
     rows = sources.load(data, data.rows, data.seed)
     counts: Counter[str] = Counter(loaded=len(rows))
-    for step in (_drop_empty, _drop_unscorable, _drop_duplicates):
-        rows = step(rows, counts)
+    rows = _drop_empty(rows, counts)
+    rows = _drop_unscorable(rows, counts, configuration.hardware.reward_workers)
+    rows = _drop_duplicates(rows, counts)
     _check_left(configuration, rows, counts)
     rows, targets = _with_targets(configuration, rows, counts)
     models.check(configuration.model.path)
@@ -186,9 +187,9 @@ def _drop_empty(rows: list[Row], counts: Counter[str]) -> list[Row]:
     return _drop(rows, counts, "without_answer", lambda row: not row["reference"].strip())
 
 
-def _drop_unscorable(rows: list[Row], counts: Counter[str]) -> list[Row]:
+def _drop_unscorable(rows: list[Row], counts: Counter[str], workers: int) -> list[Row]:
     """Rows whose reference the verifier cannot use, whatever the response."""
-    verdicts = verify_many([Request(row["kind"], _PROBES[row["kind"]], row["reference"]) for row in rows])
+    verdicts = verify_many([Request(row["kind"], _PROBES[row["kind"]], row["reference"]) for row in rows], workers)
     unusable = {
         id(row)
         for row, verdict in zip(rows, verdicts, strict=True)
@@ -224,9 +225,12 @@ def _with_targets(
     if not report["present"]:
         return rows, report
     rows = _drop(rows, counts, "without_target", lambda row: not row["targets"])
-    verdicts = iter(
-        verify_many([Request(row["kind"], text, row["reference"]) for row in rows for text in row["targets"]])
-    )
+    requests = [
+        Request(row["kind"], text, row["reference"], {"extraction": "strict"})
+        for row in rows
+        for text in row["targets"]
+    ]
+    verdicts = iter(verify_many(requests, configuration.hardware.reward_workers))
     for row in rows:
         written = row["targets"]
         row["targets"] = [text for text in written if next(verdicts).outcome == "right"]

@@ -1,15 +1,18 @@
 """One graded row a response: the columns of items.parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from conf.errors import UserError
 from data import world
 from data.world import Item
-from rewards import Request, Verdict, verify_many
+from rewards import Request, Verdict, canary, verify_many
+
+_checked: set[str] = set()  # kinds whose verifier this process has tried
 
 Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
@@ -25,13 +28,14 @@ SCHEMA = pa.schema(
 
 
 def grade(
-    wanted: Sequence[Wanted], texts: Sequence[str], ids: Sequence[Sequence[int]], end_id: int
+    wanted: Sequence[Wanted], texts: Sequence[str], ids: Sequence[Sequence[int]], end_id: int, workers: int = 0
 ) -> list[dict[str, Any]]:
     """The rows of the responses to `wanted`, in order; `ids` still carry the end token where the model wrote one."""
     requests = [
-        Request(item.kind, text, item.reference, item.options) for (item, _), text in zip(wanted, texts, strict=True)
+        Request(item.kind, text, item.reference, {"extraction": "strict", **item.options})
+        for (item, _), text in zip(wanted, texts, strict=True)
     ]
-    graded = zip(wanted, texts, ids, verify_many(requests), strict=True)
+    graded = zip(wanted, texts, ids, verify_many(requests, workers), strict=True)
     return [_row(item, sample, text, own, verdict, end_id) for (item, sample), text, own, verdict in graded]
 
 
@@ -71,3 +75,16 @@ def write_items(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
     """The columns of items.parquet as lists."""
     return pq.read_table(path, columns=None if columns is None else list(columns)).to_pydict()
+
+
+def check_verifiers(kinds: Iterable[str], workers: int = 0) -> None:
+    """Judge the canary's known answers, once a process and kind; UserError where a verifier judges one otherwise."""
+    new = set(kinds) - _checked
+    failed = canary.failures(new, workers)
+    if failed:
+        raise UserError(
+            f"the verifiers misjudge {len(failed)} known answers, the first: {failed[0]}",
+            "rewards and scores from them would be wrong, silently",
+            "repair the installation (`make` installs what constraints.txt says); a starved machine shows as timeout",
+        )
+    _checked.update(new)

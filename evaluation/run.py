@@ -12,7 +12,7 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.world import Item
-from evaluation.grade import SCHEMA, Wanted, grade, write_items
+from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade, write_items
 from evaluation.scores import GREEDY, all_scores
 from models import generate, prompt_ids, response_text
 from models.seeds import stream
@@ -39,7 +39,8 @@ def evaluate(
     if done := finished(configuration, folder, step, label, model_digest):
         return done
     items = suites.items(configuration.suite)
-    rows = _rows(model, tokenizer, items, configuration.suite, label)
+    check_verifiers((item.kind for item in items), configuration.hardware.reward_workers)
+    rows = _rows(model, tokenizer, items, configuration, label)
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
     identity = {"step": step, "label": label, "settings": settings(configuration.suite, step, label, model_digest)}
     scores = identity | all_scores(columns)
@@ -72,22 +73,26 @@ def settings(suite: Suite, step: int, label: str, model_digest: str = "") -> dic
     return own | {"digest": hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()}
 
 
-def _rows(model: Any, tokenizer: Any, items: Sequence[Item], suite: Suite, label: str) -> list[dict[str, Any]]:
+def _rows(
+    model: Any, tokenizer: Any, items: Sequence[Item], configuration: Configuration, label: str
+) -> list[dict[str, Any]]:
     """All graded rows, ordered by item and sample."""
+    suite = configuration.suite
     greedy = [(item, GREEDY) for item in items]
     sampled = [(item, sample) for item in items for sample in range(1, suite.samples + 1)]
     rows: list[dict[str, Any]] = []
     with _Bar(f"evaluate {label}", len(greedy) + len(sampled)) as bar:
         for wanted, temperature in ((greedy, 0.0), (sampled, suite.temperature)):
             for part in _parts(wanted, BATCHES_AT_A_TIME * suite.batch_size):
-                rows += _graded(model, tokenizer, part, suite, temperature, bar)
+                rows += _graded(model, tokenizer, part, configuration, temperature, bar)
     place = {item.id: number for number, item in enumerate(items)}
     return sorted(rows, key=lambda row: (place[row["item"]], row["sample"]))
 
 
 def _graded(
-    model: Any, tokenizer: Any, wanted: Sequence[Wanted], suite: Suite, temperature: float, bar: "_Bar"
+    model: Any, tokenizer: Any, wanted: Sequence[Wanted], configuration: Configuration, temperature: float, bar: "_Bar"
 ) -> list[dict[str, Any]]:
+    suite = configuration.suite
     seeds = [stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None
     responses = generate(
         model,
@@ -102,7 +107,7 @@ def _graded(
     )
     bar.finish(len(wanted))
     texts = [response_text(tokenizer, ids) for ids in responses]
-    return grade(wanted, texts, responses, tokenizer.eos_token_id)
+    return grade(wanted, texts, responses, tokenizer.eos_token_id, configuration.hardware.reward_workers)
 
 
 def _parts(rows: Sequence[Wanted], size: int) -> Iterator[Sequence[Wanted]]:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rewards import choice, mathematics, text
-from rewards.verdict import Outcome, Request, Task, Verdict
+from rewards import choice, instruction, mathematics, text
+from rewards.extraction import END_THINK, THINK, part
+from rewards.verdict import BAD_REFERENCE, TRUNCATED, Outcome, Request, Task, Verdict
 
 __all__ = ["Outcome", "Request", "Verdict", "verify", "verify_many"]
 
@@ -12,15 +13,19 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "math": mathematics.judge,
     "choice": choice.judge,
     "text": text.judge,
+    "instruction": instruction.judge,
 }
 KINDS = tuple(_JUDGES)
+_FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
+_WHERE = ("thinking", "first_line", "strip_thought")
 
 
 def verify(kind: str, response: str, reference: Any, **options: Any) -> Verdict:
     """Judge one response. Never raises on any `response`, never outlives its time limit.
 
-    Options. `math`: `final_answer` (a stated answer counts where nothing is boxed; False), `timeout` (seconds; 5).
-    `text`: `mode` in `exact`, `normalised`, `contains`. Raises ValueError for an unknown `kind`.
+    Options of every kind: `extraction`, where the answer is looked for, in `paper`, `strict`, `aware` (the default),
+    and what belongs to it: see `rewards.extraction`. Of one kind: see its `judge`.
+    Raises ValueError for an unknown `kind` or an impossible option.
     """
     return verify_many([Request(kind, response, reference, options)])[0]
 
@@ -37,12 +42,20 @@ def _judge(request: Request) -> Verdict | Task:
     """The verdict, or the task that only a worker may do."""
     if request.kind not in _JUDGES:
         raise ValueError(f"unknown kind {request.kind!r}; the verifiers are {', '.join(KINDS)}")
+    if isinstance(request.reference, str) and (THINK in request.reference or END_THINK in request.reference):
+        return BAD_REFERENCE
+    options = dict(request.options)
+    where = {name: options.pop(name) for name in _WHERE if name in options}
+    if request.kind not in _FORMED:
+        where["extraction"] = options.pop("extraction", "aware")
     response = request.response if isinstance(request.response, str) else ""
-    return _JUDGES[request.kind](response, request.reference, **request.options)
+    answer = part(response, **{"extraction": options.get("extraction", "aware"), **where})
+    found = _JUDGES[request.kind](answer or "", request.reference, **options)
+    return TRUNCATED if answer is None and found != BAD_REFERENCE else found
 
 
 def _run(tasks: Sequence[Task], workers: int) -> list[Verdict]:
     from rewards.workers import run
 
     done = zip(tasks, run(tasks, workers), strict=True)
-    return [Verdict(outcome, reason, task.extracted) for task, (outcome, reason) in done]
+    return [Verdict(outcome, reason, task.extracted, *score) for task, (outcome, reason, *score) in done]

@@ -1,12 +1,49 @@
-"""Where a response states its answer. Every function is linear in the length of the response."""
+"""Where a response states its answer. Every function is linear in the length of the response.
+
+Three ways to look for it, the same names for every kind of answer:
+`paper`   as the published evaluation did: the whole response, thought and all; where the paper did so its first line
+          only (`first_line`), or what follows the thought (`strip_thought`);
+`strict`  what follows the thought, and the asked format only;
+`aware`   what follows the thought, and any clear statement of the answer.
+In `strict` and `aware` a thought that was never closed is no answer, whatever stands in it.
+"""
 
 import re
+from typing import Literal, get_args
+
+Extraction = Literal["paper", "strict", "aware"]
+MODES: tuple[str, ...] = get_args(Extraction)
+THINK, END_THINK = "<think>", "</think>"  # as Qwen3 and DeepSeek-R1 write them
 
 _BOX = "\\boxed"
 _TOKEN = re.compile(r"\\boxed[ \t]{0,8}\{|\\.|[{}]", re.DOTALL)
 _STATED = re.compile(
     r"\banswer(?:[ \t]{1,8}is(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])(?![=\w])[ \t*]{0,8}([^\n]+)", re.IGNORECASE
 )
+
+
+def part(
+    response: str,
+    extraction: Extraction = "strict",
+    *,
+    thinking: bool = False,
+    first_line: bool = False,
+    strip_thought: bool = False,
+) -> str | None:
+    """The part of a response that may hold its answer; None where its thought was cut off before it ended.
+
+    `thinking`: the prompt had opened the thought already, so that a response without an end of thought is all thought.
+    `first_line` and `strip_thought` describe the published extractor and matter to `paper` alone.
+    """
+    if extraction not in MODES:
+        raise ValueError(f"unknown extraction {extraction!r}; use {', '.join(MODES)}")
+    if extraction == "paper":
+        text = response.rpartition(END_THINK)[2] if strip_thought else response
+        return text.strip().partition("\n")[0] if first_line else text
+    thought, ended, answer = response.rpartition(END_THINK)
+    if THINK in answer or (thinking and not ended):
+        return None
+    return answer
 
 
 def last_boxed(response: str) -> str | None:

@@ -26,7 +26,7 @@ def judge(response: str, reference: Any, *, mode: Mode = "strict", timeout: floa
     instructions = _reference(reference)
     if instructions is None:
         return BAD_REFERENCE
-    return Task(decide, (instructions, response, mode), timeout, None)  # type: ignore[arg-type]
+    return Task(decide, (instructions, response, mode), timeout, None, prepare)
 
 
 def followed(response: str, reference: Any, mode: Mode = "strict") -> list[bool]:

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from rewards.extraction import last_boxed, last_stated
+from rewards.extraction import Extraction, last_boxed, last_stated
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Outcome, Task, Verdict, compared
 
 TIMEOUT = 5.0  # seconds one comparison may take
@@ -19,24 +19,43 @@ _FRACTION = re.compile(
 _NOISE = re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[!,;: ]|\$|\s+")
 
 
-def extract(response: str, final_answer: bool = False) -> str | None:
-    r"""The answer of a response: the last `\boxed{}`, with `final_answer` also a stated one; else None."""
-    found = last_boxed(response)
-    return last_stated(response) if found is None and final_answer else found
+def extract(response: str, extraction: Extraction = "aware", final_answer: bool = False) -> str | None:
+    r"""The answer of a response: the last `\boxed{}`; else, with `aware` or `final_answer`, a stated one; else None.
+
+    With `aware` a response that states nothing is taken whole where it is short enough to be an answer.
+    """
+    boxed = last_boxed(response)
+    if boxed is not None or not (final_answer or extraction == "aware"):
+        return boxed
+    stated = last_stated(response)
+    if stated is not None or extraction != "aware":
+        return stated
+    return response if len(response) <= MAX_LENGTH else None
 
 
-def judge(response: str, reference: Any, *, final_answer: bool = False, timeout: float = TIMEOUT) -> Verdict | Task:
-    """The verdict where it needs no algebra, else the comparison that a worker has to make."""
+def judge(
+    response: str,
+    reference: Any,
+    *,
+    extraction: Extraction = "aware",
+    final_answer: bool = False,
+    timeout: float = TIMEOUT,
+) -> Verdict | Task:
+    r"""The verdict where it needs no algebra, else the comparison that a worker has to make.
+
+    `strict` and `paper` take the last `\boxed{}`, with `final_answer` a stated answer where there is none; `aware` any
+    clear statement. `timeout`: seconds that the comparison may take.
+    """
     gold = _reference(reference)
     if gold is None:
         return BAD_REFERENCE
-    answer = extract(response, final_answer)
+    answer = extract(response, extraction, final_answer)
     if answer is None or not normalise(answer):
         return NO_ANSWER
     if len(answer) > MAX_LENGTH:
         return Verdict("wrong", "too_long", answer[:MAX_LENGTH])
     equal = _same(normalise(gold), normalise(answer))
-    return Task(compare, (gold, answer), timeout, answer) if equal is None else compared(equal, answer)
+    return Task(compare, (gold, answer), timeout, answer, prepare) if equal is None else compared(equal, answer)
 
 
 def _reference(reference: Any) -> str | None:
@@ -87,6 +106,13 @@ def number(text: str) -> Fraction | None:
         return None
     value = Fraction(int(above), int(below))
     return -value if found.group(1) == "-" else value
+
+
+def prepare() -> None:
+    """Load math-verify and parse once, so that no time limit counts it."""
+    import math_verify
+
+    math_verify.verify(*(math_verify.parse("$1$", parsing_timeout=None) for _ in range(2)), timeout_seconds=None)
 
 
 def compare(gold: str, answer: str) -> tuple[Outcome, str]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+from rewards.extraction import Extraction, last_boxed, last_stated
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
-Mode = Literal["exact", "normalised", "contains", "f1"]
+Mode = Literal["exact", "normalised", "contains", "one_of", "f1"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -48,33 +49,60 @@ def judge(
     response: str,
     reference: Any,
     *,
+    extraction: Extraction = "aware",
     mode: Mode = "exact",
     threshold: float = 1.0,
     leave_one_out: bool = False,
+    among: Sequence[str] = (),
 ) -> Verdict:
     """Compare text with a reference, or with a list of them, any of which may match.
 
-    `exact` after stripping, `normalised`, `contains` (the reference in it, both normalised), or `f1`: right where `f1`,
-    which is also the verdict's `score`, reaches `threshold`. That and `leave_one_out` concern the mode `f1` alone.
+    `exact` after stripping, `normalised`, `contains` (the reference in it, both normalised), `one_of` (of the texts
+    `among`, as written, the response names the reference and no other: HaluEval's "Yes" and "No"), or `f1`: right where
+    `f1`, which is also the verdict's `score`, reaches `threshold`. `threshold` and `leave_one_out` concern `f1` alone.
+    The whole response is compared; with `aware` also what it clearly states: boxed, "the answer is ...", its last line.
     """
-    _check(mode, threshold)
+    _check(mode, threshold, among)
     golds = _references(reference, mode)
     if golds is None:
         return BAD_REFERENCE
-    answer = response.strip()
+    answers = _answers(response, extraction)
     if mode == "f1":
-        score = f1(answer, golds, leave_one_out)
+        score, answer = max((f1(answer, golds, leave_one_out), answer) for answer in answers)
         return replace(compared(score >= threshold, answer) if answer else NO_ANSWER, score=score)
-    if not answer:
+    if not answers[0]:
         return NO_ANSWER
-    return compared(any(_match(answer, gold, mode) for gold in golds), answer)
+    if mode == "one_of":
+        return _one_of(answers[0], golds, among)
+    for answer in answers:
+        if any(_match(answer, gold, mode) for gold in golds):
+            return compared(True, answer)
+    return compared(False, answers[-1])
 
 
-def _check(mode: str, threshold: float) -> None:
+def _answers(response: str, extraction: Extraction) -> list[str]:
+    """The whole response, and with `aware` the answer it states where that is another text."""
+    whole = response.strip()
+    if extraction != "aware" or not whole:
+        return [whole]
+    stated = (last_boxed(whole) or last_stated(whole) or whole.splitlines()[-1]).strip()
+    return [whole] if stated in ("", whole) else [whole, stated]
+
+
+def _one_of(answer: str, golds: Sequence[str], among: Sequence[str]) -> Verdict:
+    named = [text for text in among if text in answer]
+    if len(named) != 1:
+        return Verdict("wrong", "ambiguous", ",".join(named)) if named else NO_ANSWER
+    return compared(named[0] in golds, named[0])
+
+
+def _check(mode: str, threshold: float, among: Sequence[str]) -> None:
     if mode not in get_args(Mode):
         raise ValueError(f"unknown mode {mode!r} of the text verifier; use {', '.join(get_args(Mode))}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold!r} of the text verifier; use a number above 0 and at most 1")
+    if mode == "one_of" and len(among) < 2:
+        raise ValueError("mode one_of of the text verifier chooses among two texts or more; name them in `among`")
 
 
 def _references(reference: Any, mode: str) -> list[str] | None:

@@ -12,7 +12,8 @@ class Verdict:
     """The judgement of one response.
 
     `reason` is one short word for machines: `match` or `mismatch` where an answer was compared, else why it was not
-    (`no_answer`, `ambiguous`, `too_long`, `unparsable`, `bad_reference`, `timeout`, `crash`, `error`).
+    (`no_answer`, `truncated_thought`, `ambiguous`, `too_long`, `unparsable`, `bad_reference`, `timeout`, `crash`,
+    `error`, and what single kinds add).
     `extracted` is the answer as found in the response, None where there was none.
     """
 
@@ -32,14 +33,18 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+Result = tuple[Outcome, str] | tuple[Outcome, str, float | None]  # outcome, reason, and a score where there is one
+
+
 @dataclass(frozen=True)
 class Task:
-    """What only a process that can be killed may decide: `(outcome, reason) = function(*arguments)`."""
+    """What only a process that can be killed may decide: `function(*arguments)`."""
 
-    function: Callable[..., tuple[Outcome, str]]  # at the top level of a module, so that a worker can import it
+    function: Callable[..., Result]  # at the top level of a module, so that a worker can import it
     arguments: tuple[Any, ...]
     timeout: float  # seconds of wall-clock time
     extracted: str | None  # of the verdict
+    prepare: Callable[[], None] | None = None  # called once in a worker before its first task; no limit counts it
 
 
 def compared(equal: bool, extracted: str) -> Verdict:
@@ -49,3 +54,4 @@ def compared(equal: bool, extracted: str) -> Verdict:
 
 BAD_REFERENCE = Verdict("unscorable", "bad_reference")
 NO_ANSWER = Verdict("wrong", "no_answer")
+TRUNCATED = Verdict("wrong", "truncated_thought")

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from rewards.verdict import Outcome, Task
+from rewards.verdict import Result, Task
 
 MEMORY = 4 * 1024**3  # bytes of address space a worker may take
 GRACE = 2.0  # seconds after which a worker that nobody killed ends itself, for the parent may be gone
@@ -28,27 +28,36 @@ START = 60.0  # seconds a worker may take to start
 ATTEMPTS = 3  # a worker may be killed by something other than its task; when three die on it, it is the task's fault
 
 _lock = threading.RLock()
-_pools: dict[int, ProcessPool] = {}
+_pools: dict[tuple[int, "Prepare"], ProcessPool] = {}
 
-Result = tuple[Outcome, str]  # and the reason
-
+Prepare = Callable[[], None] | None
 
 def run(tasks: Sequence[Task], workers: int = 1) -> list[Result]:
-    """(outcome, reason) of every task, in order; `unscorable` with `timeout` or `crash` where a worker had to go."""
-    workers = max(1, workers)
+    """What the tasks' functions returned, in order; `unscorable`, `timeout` or `crash`, where a worker had to go."""
     found: list[Result] = [("unscorable", "crash")] * len(tasks)
-    for _ in range(ATTEMPTS):
-        left = [i for i, (_, reason) in enumerate(found) if reason == "crash"]
-        for i, result in zip(left, _attempt([tasks[i] for i in left], workers), strict=True):
+    for prepare in {task.prepare for task in tasks}:
+        places = [i for i, task in enumerate(tasks) if task.prepare is prepare]
+        results = _persistent([tasks[i] for i in places], max(1, workers), prepare)
+        for i, result in zip(places, results, strict=True):
             found[i] = result
     return found
 
 
-def _attempt(tasks: Sequence[Task], workers: int) -> list[Result]:
+def _persistent(tasks: Sequence[Task], workers: int, prepare: Prepare) -> list[Result]:
+    """The results of tasks that need the same preparation; what a dying worker held is tried again."""
+    found: list[Result] = [("unscorable", "crash")] * len(tasks)
+    for _ in range(ATTEMPTS):
+        left = [i for i, (_, reason, *_) in enumerate(found) if reason == "crash"]
+        for i, result in zip(left, _attempt([tasks[i] for i in left], workers, prepare), strict=True):
+            found[i] = result
+    return found
+
+
+def _attempt(tasks: Sequence[Task], workers: int, prepare: Prepare) -> list[Result]:
     """One try at every task. The pool breaks where a worker dies idle: what it held is a `crash`, and tried again."""
     if not tasks:
         return []
-    pool = _pool(workers)
+    pool = _pool(workers, prepare)
     until = time.monotonic() + START + sum(task.timeout + GRACE for task in tasks) / workers
     try:
         futures = [pool.schedule(_work, args=(task,), timeout=task.timeout) for task in tasks]
@@ -78,31 +87,31 @@ def _work(task: Task) -> Result:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _prepare() -> None:
+def _start(prepare: Prepare) -> None:
     """In the worker, before its first task: limits, silence, and the imports that no time limit should count."""
     import resource
-
-    import math_verify
 
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     logging.disable(logging.CRITICAL)
-    math_verify.verify(*(math_verify.parse("$1$", parsing_timeout=None) for _ in range(2)), timeout_seconds=None)
+    if prepare is not None:
+        prepare()
 
 
-def _pool(workers: int) -> ProcessPool:
-    """The pool of so many workers, made at its first use."""
+def _pool(workers: int, prepare: Prepare) -> ProcessPool:
+    """The pool of so many workers prepared so, made at its first use."""
+    key = workers, prepare
     with _lock:
-        broken = workers in _pools and not _pools[workers].active
+        broken = key in _pools and not _pools[key].active
         if broken:
-            _end(_pools.pop(workers))
-        if workers not in _pools:
+            _end(_pools.pop(key))
+        if key not in _pools:
             context: Any = _Context()
             context.set_forkserver_preload(["math_verify"])
-            _pools[workers] = ProcessPool(max_workers=workers, initializer=_prepare, context=context)
-        return _pools[workers]
+            _pools[key] = ProcessPool(max_workers=workers, initializer=_start, initargs=[prepare], context=context)
+        return _pools[key]
 
 
 def stop() -> None:

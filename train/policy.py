@@ -11,15 +11,12 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from conf.schema import Configuration
-from data import world
 from models.generation import generate
-from models.render import prompt_ids, response_text
+from models.render import prompt_ids
 from models.seeds import stream
-from rewards import Request, verify_many
+from train import rewarding
 from train.arguments import shared
 from train.records import Records
-
-SAMPLES_A_STEP = 4  # responses kept in samples.jsonl
 
 
 def objective(configuration: Configuration) -> dict[str, Any]:
@@ -44,7 +41,7 @@ def objective(configuration: Configuration) -> dict[str, Any]:
         "sync_ref_model": False,
         "disable_dropout": True,
         "cast_lm_head_to_fp32": False,
-        "reward_weights": None,
+        "reward_weights": list(recipe.reward_weights),
         "multi_objective_aggregation": "sum_then_normalize",
         "temperature": recipe.temperature,
         "top_p": 1.0,
@@ -75,7 +72,7 @@ def build(
     )
     trainer = GRPOTrainer(
         model=model,
-        reward_funcs=[_reward(tokenizer, records)],
+        reward_funcs=rewarding.functions(configuration, tokenizer, records),
         args=arguments,
         train_dataset=rows.select_columns(["prompt", "reference", "kind"]).select(order.ravel()),
         processing_class=tokenizer,
@@ -111,21 +108,3 @@ def _rollout(configuration: Configuration, tokenizer: Any, records: Records) -> 
         return {"prompt_ids": ids, "completion_ids": responses, "logprobs": None}
 
     return rollout
-
-
-def _reward(tokenizer: Any, records: Records) -> Any:
-    """1 for right, 0 for wrong; a row whose reference cannot be scored gets None and leaves its group's advantage."""
-
-    def accuracy(prompts, completion_ids, reference, kind, trainer_state, log_metric, **_: Any) -> list[float | None]:
-        texts = [response_text(tokenizer, ids) for ids in completion_ids]
-        verdicts = verify_many([Request(k, t, r) for k, t, r in zip(kind, texts, reference, strict=True)])
-        scores = [None if v.reason == "bad_reference" else float(v.outcome == "right") for v in verdicts]
-        log_metric("rewards/unscorable_share", sum(v.outcome == "unscorable" for v in verdicts) / len(verdicts))
-        every = max(1, len(texts) // SAMPLES_A_STEP)
-        for i in range(0, len(texts), every):
-            how = world.strategy(prompts[i], texts[i])
-            row = {"prompt": prompts[i], "response": texts[i], "reward": scores[i], "strategy": how}
-            records.sample({"step": trainer_state.global_step + 1, **row})
-        return scores
-
-    return accuracy

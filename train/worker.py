@@ -17,9 +17,11 @@ def run(folder: Path) -> None:
     configuration = freeze.read(folder / "config.yaml")
     settle(configuration, folder)
     from data.compile import read
+    from evaluation.grade import check_verifiers
     from models.loading import load_configured
 
     rows, order, _ = read(folder.parents[2] / "data")
+    check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     records = Records(folder, resumed_at)

@@ -83,3 +83,10 @@ def test_missing_key() -> None:
     del tree["recipe"]["q"]
     with pytest.raises(UserError, match="recipe.q is missing"):
         validate(tree)
+
+
+def test_rewards_need_a_weight_each() -> None:
+    with pytest.raises(UserError, match="needs its weight"):
+        compose(["recipe=grpo", "recipe.reward_weights=[1,2]"])
+    with pytest.raises(UserError, match="soft_overlong_cache"):
+        compose(["recipe=grpo", "recipe.soft_overlong_cache=100000"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rewards import KINDS, Request, verify, verify_many
-from rewards.mathematics import compare
+from rewards.mathematics import compare, prepare
 from rewards.verdict import Task
 
 ROOT = Path(__file__).parents[2]
@@ -63,9 +63,10 @@ def test_math_takes_the_last_balanced_box():
 
 
 def test_math_without_a_box_is_no_answer_unless_a_stated_one_may_count():
-    assert verify("math", "the answer is 42.", "42").reason == "no_answer"
+    assert verify("math", "the answer is 42.", "42", extraction="strict").reason == "no_answer"
     for response in ("the answer is 42.", "Answer: 42", "**Final answer: 42**", "the final answer is: $42$"):
-        assert verify("math", response, "42", final_answer=True).outcome == "right", response
+        assert verify("math", response, "42", extraction="strict", final_answer=True).outcome == "right", response
+        assert verify("math", response, "42").outcome == "right", response
     assert verify("math", "Answer: 41\n\\boxed{42}", "42", final_answer=True).outcome == "right"
 
 
@@ -106,10 +107,10 @@ def test_math_reference_may_be_a_number_or_boxed():
         b"\\boxed{3}",
     ],
 )
-def test_hostile_responses_are_wrong_at_once(kind, response):
-    start = time.monotonic()
-    assert verify(kind, response, {"math": "3", "choice": "B", "text": "3"}[kind]).outcome == "wrong"
-    assert time.monotonic() - start < 2
+def test_hostile_responses_are_wrong(kind, response):
+    river = {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": ["river"]}]}
+    reference = {"math": "3", "choice": "B", "text": "3", "instruction": river, "code": {"form": "stdin"}}[kind]
+    assert verify(kind, response, reference).outcome == "wrong"
 
 
 @pytest.mark.parametrize("answer", ["10^{10^{10}}", "9^{9^{9^{9}}}", "10^{10^{10}}!", "{" * 400 + "}" * 400])
@@ -132,14 +133,14 @@ def test_many_keeps_order_beside_endless_ones():
 
 
 def comparison(gold, answer):
-    return Task(compare, (gold, answer), 5.0, answer)
+    return Task(compare, (gold, answer), 5.0, answer, prepare)
 
 
 def test_a_dead_worker_is_replaced():
     from rewards import workers
 
     workers.run([comparison("x", "y")])
-    pids = [worker.pid for worker in workers._pools[1]._pool_manager.worker_manager.workers.values()]
+    pids = [worker.pid for worker in workers._pools[1, prepare]._pool_manager.worker_manager.workers.values()]
     for pid in pids:
         os.kill(pid, 9)
     assert workers.run([comparison("2\\sqrt{2}", "\\sqrt{8}")] * 3) == [("right", "match")] * 3
