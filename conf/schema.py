@@ -25,18 +25,56 @@ class Model(Section):
 class Data(Section):
     """The training set, compiled once and read by every arm."""
 
-    source: str = "world"  # `world`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
+    # `world`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
+    source: str = "world"
     split: str = "train"  # split of a hub data set or of a saved DatasetDict
     problem: str = "problem"  # column with the question
     answer: str = "answer"  # column with the reference answer
     solution: str = "solution"  # column with the teacher's response; used for SFT targets
+    messages: str = ""  # column with a chat instead: the first user turn is the problem, the last answer the solution
+    # the answer is its whole cell, or stands in it: after GSM8K's ####, or in its last \boxed{}
+    answer_form: Literal["plain", "hashes", "boxed"] = "plain"
+    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of reasoning_gym: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
     targets_per_prompt: Positive = 1  # teacher responses a prompt and step
+    targets: str = ""  # folder made by `make targets`; its responses take the place of the source's solutions
+    target_rule: Literal["first", "shortest", "random"] = "first"  # which of a prompt's right responses is imitated
+    pairing: Literal["intersection", "union"] = "intersection"  # rows every arm can use, or all and declare it
+    # Jaccard similarity of word 5-grams from which on a row is a near duplicate; 0: only equal ones are dropped
+    near_duplicate_similarity: Fraction = 0.0
+    decontamination_ngram: Annotated[int, Field(ge=0)] = 13  # words a row may not share with a suite's prompt; 0: off
     max_prompt_length: Positive = 96  # tokens; longer prompts leave every arm and are counted
     max_completion_length: Positive = 64  # tokens, the end token included; limit of targets and rollouts
+
+
+class Targets(Section):
+    """How `make targets` samples responses that SFT may imitate: k a prompt, judged, all of them kept."""
+
+    q: Literal["teacher", "base"] = "teacher"  # whose responses: another model's, or the base's own
+    backend: Literal["endpoint", "vllm", "transformers"] = "endpoint"  # an OpenAI-compatible server, or this machine
+    base_url: str = "http://localhost:8000/v1"  # of the endpoint; a key is read from OPENAI_API_KEY
+    model: str = ""  # name at the endpoint, or a folder or hub id; empty with q=base: model.path
+    parameters: float = 0.0  # the teacher's size, for the ledger's FLOPs; 0: unknown
+    samples: Positive = 4  # a prompt
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Fraction = 1.0
+    thinking: bool = False
+    max_new_tokens: Positive = 1024
+    concurrency: Positive = 16  # requests under way at a time
+    timeout: Annotated[float, Field(gt=0)] = 600.0  # seconds a request may take
+    retries: Annotated[int, Field(ge=0)] = 5  # of a request refused with 429 or 5xx, with growing pauses
+    seed: int = 0
+
+
+class Budget(Section):
+    """What the arms are held equal on, and where a run ends before its steps do."""
+
+    match: Literal["prompts", "trained_tokens", "flops", "device_seconds"] = "prompts"
+    limit: Annotated[float, Field(ge=0)] = 0.0  # in units of `match`; 0: train.steps decide
+    count_targets: bool = False  # whether making the targets counts into a teacher arm's spending
 
 
 class Train(Section):
@@ -130,6 +168,8 @@ class Configuration(Section):
     experiment: Experiment
     model: Model
     data: Data
+    targets: Targets = Targets()
+    budget: Budget = Budget()
     train: Train
     recipe: Recipe
     suite: Suite
