@@ -16,11 +16,13 @@ def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
     settle(configuration, folder)
+    from data import order as orders
     from data.compile import read
     from evaluation.grade import check_verifiers
     from models.loading import load_configured
 
-    rows, order, _ = read(folder.parents[2] / "data")
+    rows, stored, _ = read(folder.parents[2] / "data")
+    order = orders.of_run(stored, len(rows), configuration.seed)
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)

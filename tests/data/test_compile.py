@@ -177,3 +177,12 @@ def test_every_epoch_is_a_permutation(rows, steps, prompts):
         epoch = flat[start : start + rows]
         assert len(set(epoch)) == len(epoch) and (len(epoch) < rows or set(epoch) == set(range(rows)))
     assert rows < 7 or (order != orders.make(rows, steps, prompts, 1)).any()
+
+
+def test_run_seeds_exchange_rows_and_keep_what_the_order_promises():
+    stored = orders.make(50, steps=8, prompts_per_step=10, seed=3)
+    first, second = orders.of_run(stored, 50, 0), orders.of_run(stored, 50, 1)
+    assert np.array_equal(first, orders.of_run(stored, 50, 0)) and not np.array_equal(first, second)
+    for order in (first, second):
+        assert sorted(order[:5].ravel()) == list(range(50)), "every row once an epoch"
+    assert np.array_equal(orders.of_run(stored[:3], 50, 1), second[:3])

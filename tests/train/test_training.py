@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from conf.files import read_jsonl
+from data import order as orders
 from data.compile import compile_dataset, read
 from models import load, prompt_ids
 from train import policy, sft, worker
@@ -101,6 +102,7 @@ def test_the_ledger_counts_what_was_shown_generated_and_trained(configure, run_f
         folder = run_folder(configure(recipe), recipe)
         worker.run(folder)
         rows, order, _ = read(folder.parents[2] / "data")
+        order = orders.of_run(order, len(rows), 0)
         last = read_jsonl(folder / "ledger.jsonl")[-1]
         assert last["prompts_shown"] == order.size
         assert last["completions"] == order.size * per_prompt
@@ -176,13 +178,25 @@ def test_grpo_update_equals_stock_trl_on_the_same_rollouts(configure, tmp_path):
     assert moved > 1e-5
 
 
-def test_two_run_seeds_sample_differently_from_equal_weights(configure, run_folder):
-    texts = []
+def test_two_run_seeds_sample_differently_from_equal_weights(configure, tmp_path):
+    """On the same prompts; members of a group differ too."""
+    _, _, rows, order, *_ = prepared(configure("grpo"), tmp_path)
+    prompts = [rows[int(order[0, 0])]["prompt"]] * 4
+    found = []
     for seed in (0, 1):
-        folder = run_folder(configure("grpo", seed=seed), f"seed{seed}")
+        configuration = configure("grpo", seed=seed)
+        model, tokenizer = load(configuration.model.path)
+        trainer = policy.build(configuration, model, tokenizer, rows, order, tmp_path, Records(tmp_path, 0))
+        found.append(trainer.rollout_func(prompts, trainer)["completion_ids"])
+    assert found[0] != found[1]
+    assert len(set(map(tuple, found[0]))) > 1
+
+
+def test_two_run_seeds_of_an_arm_that_samples_nothing_are_two_runs(configure, run_folder):
+    """They see other prompts; else the second would be the first one again, and its error bar a fake."""
+    ends = []
+    for seed in (0, 1):
+        folder = run_folder(configure("sft", seed=seed, train__steps=2), f"seed{seed}")
         worker.run(folder)
-        texts.append(
-            [(row["prompt"], row["response"]) for row in read_jsonl(folder / "samples.jsonl") if row["step"] == 1]
-        )
-    assert [p for p, _ in texts[0]] == [p for p, _ in texts[1]]
-    assert [r for _, r in texts[0]] != [r for _, r in texts[1]]
+        ends.append(weights(folder, 2))
+    assert any(not torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
