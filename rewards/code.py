@@ -65,12 +65,8 @@ def judge(
         return NO_ANSWER
     if len(program) > MAX_LENGTH:
         return Verdict("wrong", "too_long", program[:1000])
-    return Task(grade, (tests, program, timeout, memory, mechanism), timeout + _SLACK, program, _prepare)
-
-
-def _prepare() -> None:
-    """In the worker, before its first program: find out which sandbox works."""
-    sandbox.mechanism()
+    mechanism = mechanism or sandbox.mechanism()  # asked here: every worker uses the one that the manifest names
+    return Task(grade, (tests, program, timeout, memory, mechanism), timeout + _SLACK, program)
 
 
 def _refuse(timeout: Any, memory: Any, bare: Any, mechanism: Any) -> None:
@@ -177,11 +173,11 @@ def _named(name: Any) -> bool:
 # in the worker
 
 
-def grade(tests: Tests, program: str, timeout: float, memory: int, mechanism: str | None) -> Result:
+def grade(tests: Tests, program: str, timeout: float, memory: int, mechanism: str) -> Result:
     """(outcome, reason) of a program; call it only where the caller can be killed."""
     run = {"stdin": _stdin, "call": _call, "check": _check}[tests["form"]]
     try:
-        return run(tests, program, mechanism or sandbox.mechanism(), timeout, memory)
+        return run(tests, program, mechanism, timeout, memory)
     except sandbox.Stopped as stopped:
         return "wrong", stopped.reason
     except sandbox.Unavailable:
@@ -204,7 +200,7 @@ def _stdin(tests: Tests, program: str, mechanism: str, timeout: float, memory: i
 def _reason(answer: Mapping[str, Any]) -> str:
     """Why the program says that it failed; it may say anything."""
     known = ("exception", "syntax", "no_entry_point", "output_limit")
-    return answer["failed"] if answer["failed"] in known else "crash"
+    return next((reason for reason in known if answer.get("failed") == reason), "crash")
 
 
 def _call(tests: Tests, program: str, mechanism: str, timeout: float, memory: int) -> Result:
@@ -244,13 +240,23 @@ def _check(tests: Tests, program: str, mechanism: str, timeout: float, memory: i
         loaded = answering.ask(task, until)
         if loaded:
             return "wrong", _reason(loaded)
-        said = asking.ask(tests, until)
+        said = _ask_test(asking, tests, until)
         while "verdict" not in said:
-            said = asking.ask(answering.ask(said, until), until)
+            said = _ask_test(asking, answering.ask(said, until), until)
     reason = str(said["verdict"])
     if reason == "bad_reference":
         return "unscorable", reason
     return ("right" if reason == "match" else "wrong"), reason
+
+
+def _ask_test(box: sandbox.Sandbox, message: Mapping[str, Any], until: float) -> Mapping[str, Any]:
+    """What the test does next; where its own process dies, it judges nobody."""
+    try:
+        return box.ask(message, until)
+    except sandbox.Stopped as stopped:
+        if stopped.reason == "timeout":
+            raise
+        return {"verdict": "bad_reference"}
 
 
 # comparing

@@ -18,7 +18,8 @@ refuses new processes, sockets, signals to others, tracing, namespaces and the l
   that it fills the disk of the temporary folder until its time is up. Without Landlock it can also read what the
   user can read (files, and in /proc the environment of the user's processes) and write where the user can write.
   Without the filter (other systems and machines) it can also use the network and signal the user's processes;
-  there it may start neither processes nor threads, unless the user is root.
+  there it may start neither processes nor threads, unless the user is root. Where the process that opened the
+  sandbox is killed, the working folder stays in the temporary folder.
 
 What no mechanism prevents: holes of the kernel, up to `timeout` seconds of one core and `memory` bytes being used up,
 and, where the user is root, as many threads as fit into `memory`.
@@ -35,7 +36,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class Sandbox:
         for pipe in (self._questions, self._answers):
             os.set_blocking(pipe, False)
 
-    def ask(self, question: Message, until: float) -> Message:
+    def ask(self, question: Mapping[str, Any], until: float) -> Message:
         """The answer to a question, before `until` on the monotonic clock. Raises Stopped."""
         data = memoryview(json.dumps(question).encode() + b"\n")
         while data:

@@ -80,8 +80,9 @@ def _call(name: str, *arguments: object) -> int:
 
 
 def tie() -> None:
-    """Die with the parent. One that died before this call is noticed by the end of the requests."""
-    _call("prctl", 1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    """Die with the parent. One that died before this call is noticed by the end of its questions."""
+    if sys.platform == "linux":
+        _call("prctl", 1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def _namespaces() -> None:

@@ -147,6 +147,7 @@ def _be(source: str, module: types.ModuleType, settings: Message) -> None:
     confine.tie()
     sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.excepthook = lambda *_: None  # nobody reads it, and a deep traceback takes long to print
     _seal(settings)
     try:
         code = compile(source, "program.py", "exec")
@@ -154,7 +155,7 @@ def _be(source: str, module: types.ModuleType, settings: Message) -> None:
         os._exit(SYNTAX)
     with contextlib.suppress(SystemExit):  # with whatever code, as LiveCodeBench has it: what it printed counts
         exec(code, module.__dict__)
-    sys.exit(0)
+    raise SystemExit(0)
 
 
 # functions that are called

@@ -56,6 +56,10 @@ def decode(data: Any) -> Any:
     return _DECODERS[tag](parts)
 
 
+def _complex(real: float, imaginary: float) -> complex:
+    return complex(real, imaginary)
+
+
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "int": lambda text: int(text, 16),
     "dict": lambda pairs: {decode(key): decode(item) for key, item in pairs},
@@ -63,5 +67,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "set": lambda items: {decode(item) for item in items},
     "frozenset": lambda items: frozenset(decode(item) for item in items),
     "bytes": bytes.fromhex,
-    "complex": lambda parts: complex(parts[0], parts[1]),
+    "complex": lambda parts: _complex(*parts),
 }

@@ -6,7 +6,7 @@ owners of files, and folders and links (so that the working folder stays flat). 
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column below, and AUDIT_ARCH_*
@@ -108,12 +108,12 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, op
 
 def available(libc: ctypes.CDLL) -> bool:
     """Whether this kernel and machine have the filter."""
-    return platform.machine() in _MACHINES and libc.prctl(21, 0, 0, 0, 0) >= 0  # PR_GET_SECCOMP
+    return os.uname().machine in _MACHINES and libc.prctl(21, 0, 0, 0, 0) >= 0  # PR_GET_SECCOMP
 
 
 def install(libc: ctypes.CDLL) -> None:
     """Filter this thread's calls, for good. Needs PR_SET_NO_NEW_PRIVS. Raises OSError where the kernel refuses."""
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program(platform.machine()))
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program(os.uname().machine))
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))  # struct sock_fprog
     if libc.prctl(22, 2, header, 0, 0) != 0:  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
