@@ -158,12 +158,38 @@ libc = ctypes.CDLL(None, use_errno=True)
 for name, number in {numbers}.items():
     ctypes.set_errno(0)
     if libc.syscall(number, 0, 0, 0, 0, 0, 0) != -1 or ctypes.get_errno() != 1: print(name)
-for call in [(56, 17), (157, 1, 0), (302, 1, 9, 0, 0), (72, 0, 8, 1), (0x40000000 | 39,)]:
+for call in [(56, 17), (157, 1, 0), (302, 1, 9, 0, 0), (72, 0, 8, 1), (16, 0, 0x8901, 0), (0x40000000 | 39,)]:
     ctypes.set_errno(0)
     if libc.syscall(*call, 0, 0) != -1 or ctypes.get_errno() != 1: print(call)
 print('end')
 """
     assert printing(program, mechanism, expected="end") == ("right", "match")
+
+
+STEPS = {  # system call, two arguments; on aarch64, which no test may ever run on
+    "allowed": [(63, 0, 0), (220, 0x00010F00, 0), (167, 15, 0), (25, 0, 3), (29, 0, 0x5413)],  # read, a thread, ...
+    "refused": [(129, 1, 9), (198, 2, 1), (220, 17, 0), (167, 1, 0), (261, 1, 0), (25, 0, 8), (29, 0, 0x8902)],
+    "missing": [(435, 0, 0)],  # clone3
+}
+
+
+def test_the_filter_step_by_step():
+    for answer, calls in STEPS.items():
+        assert [filtered("aarch64", 0xC00000B7, *call) for call in calls] == [answer] * len(calls)
+    assert filtered("aarch64", 0xC000003E, 63, 0, 0) == "killed"  # another machine's numbers
+    assert filtered("x86_64", 0xC000003E, 57, 0, 0) == "refused"
+
+
+def filtered(machine, audit, call, first, second):
+    """What the filter answers to a call, by running its instructions as the kernel does."""
+    loaded = {0: call, 4: audit, 16: first, 24: second}
+    tests = {0x15: int.__eq__, 0x35: int.__ge__, 0x45: int.__and__}
+    program, at, value = syscalls.program(machine), 0, 0
+    while program[at][0] != 0x06:
+        code, if_true, if_false, operand = program[at]
+        value = loaded[operand] if code == 0x20 else value
+        at += 1 + (0 if code == 0x20 else if_true if tests[code](value, operand) else if_false)
+    return {0x7FFF0000: "allowed", 0x50001: "refused", 0x50026: "missing", 0x80000000: "killed"}[program[at][3]]
 
 
 def test_no_file_of_the_parent_is_read(mechanism, tmp_path):
@@ -201,10 +227,7 @@ print({SECRET} if set(found) - {{'LANG', 'PYTHONHASHSEED', 'PYTHONUTF8', 'LC_CTY
 
 
 def test_nothing_is_written_outside_the_working_folder(mechanism, tmp_path):
-    places = [
-        str(place)
-        for place in (tmp_path, Path.home(), "/", "/tmp", "/var/tmp", "/dev/shm", "/dev", sys.base_prefix + "/lib")
-    ]
+    places = [str(tmp_path), str(Path.home()), sys.base_prefix + "/lib", "/", "/tmp", "/var/tmp", "/dev/shm", "/dev"]
     program = f"""
 import os
 for place in {places}:
@@ -264,26 +287,18 @@ def test_an_early_end_is_wrong(mechanism, program, reason):
 
 def test_the_sandbox_ends_with_the_process_that_opened_it(mechanism):
     endless = ({"form": "stdin", "pairs": [("", "")]}, "while True: pass", 60.0, MEMORY, mechanism)
-    worker = psutil.Popen(
-        [sys.executable, "-c", f"from rewards.code import grade; grade(*{endless})"],
-        cwd=ROOT,
-        env={"TMPDIR": tempfile.gettempdir()},
-    )
-    sandboxes = wait_for(lambda: [process for process in worker.children(recursive=True) if ours(process)])
+    script = f"from rewards.code import grade; grade(*{endless})"
+    worker = psutil.Popen([sys.executable, "-c", script], cwd=ROOT, env={"TMPDIR": tempfile.gettempdir()})
+    processes = {"bubblewrap": 4, "namespaces": 3, "limits": 2}[mechanism]  # the last is the program
+    until = time.monotonic() + 60
+    while len(worker.children(recursive=True)) < processes and time.monotonic() < until:
+        time.sleep(0.01)
+    sandboxes = worker.children(recursive=True)
     worker.kill()
-    _, alive = psutil.wait_procs([worker, *sandboxes], timeout=30)
-    assert (bool(sandboxes), alive) == (True, [])
+    _, alive = psutil.wait_procs([worker, *sandboxes], timeout=60)
+    assert (len(sandboxes), alive) == (processes, [])
     for folder in Path(tempfile.gettempdir()).glob("paribus-*"):  # nobody was left to remove it
         folder.rmdir()
-
-
-def wait_for(look):
-    """What there is a moment after there is anything."""
-    until = time.monotonic() + 30
-    while not look() and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(0.3)
-    return look()
 
 
 # each tries to pass without the answer
@@ -292,7 +307,6 @@ CHEATS = {
     "always equal": "class Y:\n  def __eq__(s, o): return True\ndef answer(x): return Y()",
     "a number always equal": "class Y(int):\n  def __eq__(s, o): return True\ndef answer(x): return Y()",
     "a list always equal": "class Y(list):\n  def __eq__(s, o): return True\ndef answer(x): return Y()",
-    "not comparable": "class Y:\n  def __eq__(s, o): raise SystemExit\ndef answer(x): return Y()",
     "early end": "import os; os._exit(0)",
     "end in the call": "import os\ndef answer(x): os._exit(0)",
     "exit in the call": "import sys\ndef answer(x): sys.exit(0)",

@@ -91,11 +91,13 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "mknod": (133, None),
     "mknodat": (259, 33),
 }
-_CLONE, _CLONE3, _PRCTL, _PRLIMIT, _FCNTL = (56, 220), (435, 435), (157, 167), (302, 261), (72, 25)
+_CLONE, _CLONE3, _PRCTL, _PRLIMIT = (56, 220), (435, 435), (157, 167), (302, 261)
+_FCNTL, _IOCTL = (72, 25), (16, 29)
 
 _CLONE_THREAD = 0x00010000
 _PR_SET_NAME = 15
-_F_SETOWN, _F_SETOWN_EX = 8, 15  # they name a process that a pipe then sends signals to
+_OWNERS = (8, 15)  # F_SETOWN, F_SETOWN_EX: they name a process that a pipe or a socket then sends signals to
+_SOCKET_OWNERS = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K ...
 _NUMBER, _MACHINE, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data: call, machine, two arguments
@@ -132,8 +134,7 @@ def program(machine: str) -> list[Instruction]:
     out += _only_if(_CLONE[column], _ANY_BIT, _CLONE_THREAD)
     out += _only_if(_PRCTL[column], _EQUAL, _PR_SET_NAME)
     out += _only_if(_PRLIMIT[column], _EQUAL, 0)  # its own limits, no other process's
-    out += [(_EQUAL, 0, 5, _FCNTL[column]), (_LOAD, 0, 0, _SECOND), (_EQUAL, 2, 0, _F_SETOWN)]
-    out += [(_EQUAL, 1, 0, _F_SETOWN_EX), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
+    out += _without(_FCNTL[column], _OWNERS) + _without(_IOCTL[column], _SOCKET_OWNERS)
     return [*out, (_RETURN, 0, 0, _ALLOW)]
 
 
@@ -145,4 +146,16 @@ def _only_if(number: int, test: int, operand: int) -> list[Instruction]:
         (test, 1, 0, operand),
         (_RETURN, 0, 0, _REFUSE),
         (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _without(number: int, refused: tuple[int, int]) -> list[Instruction]:
+    """Allow the call unless its second argument is one of the two."""
+    return [
+        (_EQUAL, 0, 5, number),
+        (_LOAD, 0, 0, _SECOND),
+        (_EQUAL, 2, 0, refused[0]),
+        (_EQUAL, 1, 0, refused[1]),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
     ]
