@@ -3,20 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+from conf.errors import UserError
 from conf.schema import Configuration
+from train.processes import count
 
 
 def shared(configuration: Configuration, folder: Path, rows_per_step: int, updates_per_step: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
     train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
-    micro = largest_divisor(rows_per_step, recipe.micro_batch_size)
+    rows = share(rows_per_step)
+    micro = largest_divisor(rows, recipe.micro_batch_size)
     return {
         "output_dir": str(folder / "checkpoints" / ".writing"),
         "seed": configuration.seed,
         "data_seed": configuration.seed,
         "max_steps": train.steps * updates_per_step,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": rows_per_step // micro,
+        "gradient_accumulation_steps": rows // micro,
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": train.lr_scheduler_type,
         "warmup_steps": train.warmup_steps * updates_per_step,
@@ -42,6 +45,16 @@ def shared(configuration: Configuration, folder: Path, rows_per_step: int, updat
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": hardware.device == "cuda",
     }
+
+
+def share(rows_per_step: int) -> int:
+    """Responses a step of each process; UserError where they cannot be shared out evenly."""
+    processes = count()
+    if rows_per_step % processes:
+        given = f"{rows_per_step} responses a step for {processes} processes"
+        why = "processes with more rows than others would weigh them less"
+        raise UserError(given, why, f"make train.prompts_per_step a multiple of {processes}")
+    return rows_per_step // processes
 
 
 def largest_divisor(total: int, limit: int) -> int:

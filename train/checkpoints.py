@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from conf.files import read_json, write_json
+from train import processes
 
 SEAL = "complete.json"
 
@@ -40,11 +41,16 @@ def fault(checkpoint: Path) -> str | None:
 
 
 def latest(folder: Path) -> tuple[int, Path] | None:
-    """The last whole checkpoint under `folder`; damaged ones are named, set aside, and the one before is taken."""
+    """The last whole checkpoint under `folder`; damaged ones are named, set aside, and the one before is taken.
+
+    Of several processes the first sets them aside, and the others pass them over.
+    """
     for checkpoint in sorted(folder.glob("step-*"), reverse=True):
         reason = fault(checkpoint)
         if reason is None:
             return int(checkpoint.name.removeprefix("step-")), checkpoint
+        if processes.rank() != 0:
+            continue
         aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
         print(
             f"checkpoint {checkpoint} is damaged ({reason}): set aside as {aside.name}, going on before it",

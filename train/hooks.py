@@ -8,34 +8,49 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from train import checkpoints
-from train.records import Records
+from conf.files import write_json
+from train import checkpoints, ledger, processes
+from train.records import Records, forget_peak
 
 
 class Hooks(TrainerCallback):
-    """Records each step; at each save seals the checkpoint under its final name and has it evaluated."""
+    """Records each step, and ends the run with a checkpoint where `over` says that its budget is spent; at each save
+    seals the checkpoint under its final name and has it evaluated."""
 
     def __init__(
-        self, records: Records, folder: Path, updates_per_step: int, evaluate: Callable[[Any, int], None]
+        self,
+        records: Records,
+        folder: Path,
+        updates_per_step: int,
+        evaluate: Callable[[Any, int], None],
+        over: Callable[[ledger.Entry], bool],
     ) -> None:
-        self.records, self.folder, self.updates, self.evaluate = records, folder, updates_per_step, evaluate
+        self.records, self.folder, self.updates = records, folder, updates_per_step
+        self.evaluate, self.over = evaluate, over
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.records.start_clock()
+        self.records.ledger.start_clock()
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if logs is None or "train_runtime" in logs or state.global_step % self.updates:
             return
         numbers = {k: v for k, v in logs.items() if isinstance(v, int | float) and math.isfinite(v)}
-        self.records.step(state.global_step // self.updates, state.global_step, numbers)
+        entry = self.records.step(state.global_step // self.updates, state.global_step, numbers)
+        if self.over(entry):
+            control.should_save = control.should_training_stop = True
 
     def on_save(self, args, state, control, model=None, **kwargs) -> None:
-        self.records.stop_clock()
+        processes.wait()  # each process writes its random state into the checkpoint
         step = state.global_step // self.updates
         if state.is_world_process_zero:
-            final = self.folder / "checkpoints" / checkpoints.name(step)
-            if final.exists():
-                shutil.rmtree(final)
-            checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", final)
+            self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
             self.evaluate(model, step)
-        self.records.start_clock()
+        forget_peak()
+        self.records.ledger.start_clock()  # neither saving nor evaluating is training
+
+    def _seal(self, written: Path, step: int) -> None:
+        final = self.folder / "checkpoints" / checkpoints.name(step)
+        if final.exists():
+            shutil.rmtree(final)
+        write_json(written / ledger.FILE, self.records.ledger.entry)
+        checkpoints.seal(written, final)

@@ -3,19 +3,23 @@
 L = - E_{y ~ pi_old} [ mean_t min(r_t A, clip(r_t, 1 - epsilon, 1 + epsilon_high) A) ] + beta KL(pi || base)
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from conf.schema import Configuration
+from models.flops import Row
 from models.generation import generate
 from models.render import prompt_ids
 from models.seeds import stream
 from train import rewarding
 from train.arguments import shared
+from train.ledger import Ledger
 from train.records import Records
 
 
@@ -54,6 +58,23 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     }
 
 
+class BookedGRPOTrainer(GRPOTrainer):
+    """TRL's trainer, with what it scores and how long it waits for rewards booked in the ledger."""
+
+    ledger: Ledger
+    rows: Sequence[Row] = ()  # of this process's present rollouts
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+        with self.ledger.timed("seconds_reward"):
+            return super()._calculate_rewards(*args, **kwargs)
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
+        if not torch.is_grad_enabled():
+            self.ledger.score(self.rows)
+        return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+
+
 def build(
     configuration: Configuration,
     model: Any,
@@ -70,41 +91,49 @@ def build(
     arguments = GRPOConfig(
         **common, **objective(configuration), steps_per_generation=common["gradient_accumulation_steps"]
     )
-    trainer = GRPOTrainer(
+    trainer = BookedGRPOTrainer(
         model=model,
         reward_funcs=rewarding.functions(configuration, tokenizer, records),
         args=arguments,
         train_dataset=rows.select_columns(["prompt", "reference", "kind"]).select(order.ravel()),
         processing_class=tokenizer,
-        rollout_func=_rollout(configuration, tokenizer, records),
+        rollout_func=_rollout(configuration, tokenizer, records.ledger),
     )
+    trainer.ledger = records.ledger
     return trainer
 
 
-def _rollout(configuration: Configuration, tokenizer: Any, records: Records) -> Any:
+def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> Any:
     """TRL hands over prompts already repeated `num_generations` times; we render, sample and book them."""
-    recipe = configuration.recipe
 
-    def rollout(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+    def rollout(prompts: list[str], trainer: BookedGRPOTrainer) -> dict[str, Any]:
         step, rank = trainer.state.global_step, trainer.accelerator.process_index
         ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
         seeds = [stream(configuration.seed, "sampling", step, rank * len(ids) + i) for i in range(len(ids))]
-        responses = generate(
-            trainer.accelerator.unwrap_model(trainer.model),
-            ids,
-            end_id=tokenizer.eos_token_id,
-            pad_id=tokenizer.pad_token_id,
-            max_new_tokens=configuration.data.max_completion_length,
-            temperature=recipe.temperature,
-            seeds=seeds,
-            batch_size=len(ids),
-        )
-        records.totals.add(
-            prompts=len(ids) // recipe.num_generations,
-            prompted=map(len, ids),
-            responded=map(len, responses),
-            generated=True,
-        )
+        with ledger.timed("seconds_generate"):
+            responses = generate(
+                trainer.accelerator.unwrap_model(trainer.model),
+                ids,
+                end_id=tokenizer.eos_token_id,
+                pad_id=tokenizer.pad_token_id,
+                max_new_tokens=configuration.data.max_completion_length,
+                temperature=configuration.recipe.temperature,
+                seeds=seeds,
+                batch_size=len(ids),
+            )
+        ledger.generate(ids, responses)
+        trainer.rows = [(len(prompt), len(response)) for prompt, response in zip(ids, responses, strict=True)]
+        _book(configuration, ledger, trainer, [row[-1] == tokenizer.eos_token_id for row in responses])
         return {"prompt_ids": ids, "completion_ids": responses, "logprobs": None}
 
     return rollout
+
+
+def _book(configuration: Configuration, ledger: Ledger, trainer: BookedGRPOTrainer, ended: list[bool]) -> None:
+    """The step's rollouts, and the training on them that follows."""
+    recipe, rows = configuration.recipe, trainer.rows
+    ledger.show(configuration.train.prompts_per_step if trainer.accelerator.is_main_process else 0, rows)
+    with_loss = [
+        response for (_, response), end in zip(rows, ended, strict=True) if end or not recipe.mask_truncated_completions
+    ]
+    ledger.train(rows, passes=recipe.num_iterations, learned=sum(with_loss))

@@ -1,74 +1,42 @@
 """What a run leaves behind while it trains: metrics.jsonl, ledger.jsonl and samples.jsonl, one object a step."""
 
 import resource
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from conf.files import append_jsonl, read_jsonl, write_text
+from train import processes
+from train.ledger import Entry, Ledger
 
 FILES = ("metrics.jsonl", "ledger.jsonl", "samples.jsonl")
 
 
-@dataclass
-class Totals:
-    """Cumulative over the whole run, resumes included; tokens count every response, not the prompt's single reading."""
-
-    prompts_shown: int = 0
-    completions: int = 0
-    tokens_prompted: int = 0  # prompt tokens, once a response
-    tokens_generated: int = 0  # sampled by the policy; 0 for a teacher arm
-    tokens_trained: int = 0  # response tokens with a loss, end tokens included
-    optimizer_updates: int = 0
-    seconds: float = 0.0  # of training and generating, evaluation left out
-
-    def add(self, *, prompts: int, prompted: Iterable[int], responded: Iterable[int], generated: bool) -> None:
-        """One batch: numbers of tokens of every prompt and response in it."""
-        responses = list(responded)
-        self.prompts_shown += prompts
-        self.completions += len(responses)
-        self.tokens_prompted += sum(prompted)
-        self.tokens_generated += sum(responses) if generated else 0
-        self.tokens_trained += sum(responses)
-
-
 class Records:
-    """The three files of one run, cut back to the checkpoint it goes on from."""
+    """The three files of one run, cut back to the checkpoint it goes on from. Process 0 alone writes them."""
 
-    def __init__(self, folder: Path, resumed_at: int) -> None:
+    def __init__(self, folder: Path, resumed_at: int, ledger: Ledger | None = None) -> None:
+        """Without a `ledger` it begins at nothing, and counts no FLOPs."""
         self.folder = folder
         self.resumed_at = resumed_at
-        for file in FILES:
+        self.ledger = ledger or Ledger({}, None)
+        self.writes = processes.rank() == 0
+        for file in FILES if self.writes else ():
             rewind(folder / file, resumed_at)
-        ledger = read_jsonl(folder / "ledger.jsonl")
-        known = {key: value for key, value in (ledger[-1] if ledger else {}).items() if key in Totals.__annotations__}
-        self.totals = Totals(**known)
-        self._clock: float | None = None
 
-    def start_clock(self) -> None:
-        self._clock = time.monotonic()
-
-    def stop_clock(self) -> None:
-        """Book the seconds since the clock was started."""
-        if self._clock is not None:
-            self.totals.seconds += time.monotonic() - self._clock
-            self._clock = None
-
-    def step(self, step: int, updates: int, metrics: dict[str, Any]) -> None:
-        """Book one finished step."""
-        self.stop_clock()
-        self.start_clock()
-        self.totals.optimizer_updates = updates
-        seconds = round(self.totals.seconds, 3)
+    def step(self, step: int, updates: int, metrics: dict[str, Any]) -> Entry:
+        """Book one finished step, in every process; its ledger entry."""
+        entry = self.ledger.close(step, updates, peak_memory(), processes.gathered)
         numbers = {key: value for key, value in metrics.items() if value == value}  # no NaN in JSON
-        append_jsonl(self.folder / "metrics.jsonl", {"step": step, "seconds": seconds, **numbers})
-        totals = asdict(self.totals) | {"seconds": seconds}
-        append_jsonl(self.folder / "ledger.jsonl", {"step": step, **totals, "peak_memory_bytes": peak_memory()})
+        self._append("metrics.jsonl", {"step": step, "seconds": round(entry["seconds"], 3), **numbers})
+        self._append("ledger.jsonl", entry)
+        return entry
 
     def sample(self, row: dict[str, Any]) -> None:
-        append_jsonl(self.folder / "samples.jsonl", row)
+        self._append("samples.jsonl", row)
+
+    def _append(self, file: str, row: dict[str, Any]) -> None:
+        if self.writes:
+            append_jsonl(self.folder / file, row)
 
 
 def rewind(path: Path, step: int) -> None:
@@ -88,3 +56,11 @@ def peak_memory() -> int:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def forget_peak() -> None:
+    """Measure the device's peak anew, so that an evaluation's is not taken for training's."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()

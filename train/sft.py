@@ -8,33 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from conf.schema import Configuration
 from train.arguments import shared
+from train.ledger import Ledger
 from train.records import Records
 
 
 class StoredOrderSFTTrainer(SFTTrainer):
     """TRL's trainer, with every step's rows booked in the ledger."""
 
-    records: Records
+    ledger: Ledger
     prompts_per_step: int
-    micro_batches = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lengths: list[torch.Tensor] = []  # a micro-batch each: [2, rows], tokens of rows and of their responses
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        responses = (inputs["labels"] != -100).sum(1)
-        prompts = inputs["attention_mask"].sum(1) - responses
-        self._book(prompts.tolist(), responses.tolist())
+        self.lengths.append(torch.stack([inputs["attention_mask"].sum(1), (inputs["labels"] != -100).sum(1)]))
+        if len(self.lengths) == self.args.gradient_accumulation_steps:
+            self._book()
         return super().training_step(model, inputs, *args, **kwargs)
 
-    def _book(self, prompted: list[int], responded: list[int]) -> None:
-        """Each micro-batch books its rows; the step's prompts are booked with its first."""
-        first = self.micro_batches % self.args.gradient_accumulation_steps == 0
-        self.micro_batches += 1
-        prompts = self.prompts_per_step if first else 0
-        self.records.totals.add(prompts=prompts, prompted=prompted, responded=responded, generated=False)
+    def _book(self) -> None:
+        """The step's rows at once: the device is waited for once a step, not once a micro-batch."""
+        totals, responses = torch.cat(self.lengths, dim=1).tolist()
+        rows = [(total - response, response) for total, response in zip(totals, responses, strict=True)]
+        self.ledger.show(self.prompts_per_step if self.accelerator.is_main_process else 0, rows)
+        self.ledger.train(rows, passes=1, learned=sum(responses))
+        self.lengths = []
 
 
 def build(
@@ -66,7 +72,7 @@ def build(
     trainer = StoredOrderSFTTrainer(
         model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
     )
-    trainer.records, trainer.prompts_per_step = records, configuration.train.prompts_per_step
+    trainer.ledger, trainer.prompts_per_step = records.ledger, configuration.train.prompts_per_step
     return trainer
 
 

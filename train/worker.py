@@ -2,13 +2,19 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 from conf import freeze
 from conf.errors import UserError
+from conf.files import write_json
 from conf.schema import Configuration
-from train import checkpoints
+from evaluation.spending import of_evaluation
+from models import flops
+from train import checkpoints, ledger, processes
+from train.horizon import run_order
+from train.ledger import Ledger
 from train.records import Records
 
 
@@ -16,20 +22,23 @@ def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
     settle(configuration, folder)
-    from data import order as orders
     from data.compile import read
     from evaluation.grade import check_verifiers
     from models.loading import load_configured
 
     rows, stored, _ = read(folder.parents[2] / "data")
-    order = orders.of_run(stored, len(rows), configuration.seed)
+    order = run_order(configuration, stored, len(rows))
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
-    records = Records(folder, resumed_at)
+    book = Ledger(ledger.opening(configuration, checkpoint), flops.read(configuration.model.path))
+    ledger.check(book.entry, configuration)
+    records = Records(folder, resumed_at, book)
     model, tokenizer = load_configured(configuration)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
-    freeze.mark(folder, "done.json")
+    processes.wait()
+    if processes.rank() == 0:
+        freeze.mark(folder, "done.json")
 
 
 def _train(
@@ -47,31 +56,51 @@ def _train(
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
     updates = configuration.recipe.num_iterations if configuration.recipe.trainer == "policy" else 1
-    writing = folder / "checkpoints" / ".writing"
-    shutil.rmtree(writing, ignore_errors=True)
+    clear(folder)
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
+    _check_processes(trainer.accelerator.num_processes)
+    records.ledger.recomputed = trainer.args.gradient_checkpointing
 
     def evaluate(tuned: Any, step: int) -> None:
         evaluate_checkpoint(configuration, folder, trainer.accelerator.unwrap_model(tuned), tokenizer, step)
 
-    trainer.add_callback(Hooks(records, folder, updates, evaluate))
-    if checkpoint:
+    trainer.add_callback(Hooks(records, folder, updates, evaluate, lambda entry: ledger.reached(entry, configuration)))
+    if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         catch_up(configuration, folder, records.resumed_at)
-    if records.resumed_at < configuration.train.steps:
+    if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    shutil.rmtree(writing, ignore_errors=True)
+    clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a cut save left; one process does it for all."""
+    if processes.rank() == 0:
+        shutil.rmtree(folder / "checkpoints" / ".writing", ignore_errors=True)
+
+
+def _check_processes(seen: int) -> None:
+    """Processes that do not know of each other would each train a model of its own, into one folder."""
+    if seen != processes.count():
+        given = f"{processes.count()} processes were started, and the trainer sees {seen}"
+        why = "each would train alone, and all would write the same run"
+        raise UserError(given, why, "start them with torchrun or accelerate, for the device that hardware.device names")
 
 
 def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
-    """Scores of one checkpoint, beside the run; found done where they stand already."""
-    from evaluation.run import evaluate
+    """Scores of one checkpoint, beside the run, and what they cost; found done where they stand already."""
+    from evaluation.run import evaluate, finished
     from models import digest
 
     label = f"{configuration.recipe.name}/seed-{configuration.seed}"
     name = checkpoints.name(step)
-    weights = digest(folder / "checkpoints" / name)
-    evaluate(model, tokenizer, configuration, folder / "evaluation" / name, step, label, model_digest=weights)
+    weights, where = digest(folder / "checkpoints" / name), folder / "evaluation" / name
+    if finished(configuration, where, step, label, weights):
+        return
+    start = time.monotonic()
+    evaluate(model, tokenizer, configuration, where, step, label, model_digest=weights)
+    shape = flops.read(configuration.model.path)
+    write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
 
 
 def catch_up(configuration: Configuration, folder: Path, step: int) -> None:

@@ -1,0 +1,50 @@
+"""What a run has spent, in each unit that budgets are matched on, and what an evaluation cost; no torch here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models import flops
+from models.flops import Shape
+
+# budget.match -> the ledger's column
+COLUMNS = {
+    "prompts": "prompts_shown",
+    "trained_tokens": "tokens_trained",
+    "flops": "flops",
+    "device_seconds": "device_seconds",
+}
+
+
+def spent(entry: Mapping[str, Any], match: str, count_targets: bool) -> float | None:
+    """Units of `match` spent up to this entry of a ledger, with or without what the arm's targets cost.
+
+    None where that is not known. Making targets costs FLOPs and seconds; it shows no prompt and trains no token.
+    """
+    own = entry.get(COLUMNS[match])
+    made = entry.get(f"targets_{COLUMNS[match]}", 0) if count_targets else 0
+    return None if own is None or made is None else own + made
+
+
+def of_evaluation(folder: Path, tokenizer: Any, shape: Shape | None, seconds: float) -> dict[str, Any]:
+    """What the evaluation in `folder` cost; it is no part of a budget.
+
+    FLOPs as if each prompt were read once for its greedy response and once for all of its sampled ones.
+    """
+    from evaluation.grade import read_items
+    from models import prompt_ids
+
+    columns = read_items(folder / "items.parquet", ["prompt", "sample", "completion_tokens"])
+    lengths = {prompt: len(prompt_ids(tokenizer, prompt)) for prompt in dict.fromkeys(columns["prompt"])}
+    responses = list(zip(columns["prompt"], columns["sample"], columns["completion_tokens"], strict=True))
+    cost = None
+    if shape:
+        readings = {(prompt, bool(sample)) for prompt, sample, _ in responses}
+        cost = sum(flops.forward(shape, lengths[prompt], 1) for prompt, _ in readings)
+        cost += sum(flops.decode(shape, lengths[prompt], max(0, tokens - 1)) for prompt, _, tokens in responses)
+    return {
+        "responses": len(responses),
+        "tokens_generated": sum(columns["completion_tokens"]),
+        "flops_generate": cost,
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,107 @@
+"""Counted FLOPs against those that torch sees in the model's own forward, backward and generation."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from models import flops
+from models.generation import generate
+
+SIZES = {"vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
+
+
+def make(kind):
+    torch.manual_seed(0)
+    if kind == "qwen3":  # grouped queries, heads wider than hidden_size / heads, tied
+        shared = {"num_key_value_heads": 2, "head_dim": 24, "intermediate_size": 150, "tie_word_embeddings": True}
+        model = Qwen3ForCausalLM(Qwen3Config(**SIZES, **shared))
+    elif kind == "llama":  # every head its own keys, no head_dim given, untied
+        model = LlamaForCausalLM(LlamaConfig(**SIZES, intermediate_size=150, tie_word_embeddings=False))
+    else:  # an MLP without a gate
+        model = GPTNeoXForCausalLM(GPTNeoXConfig(**SIZES, intermediate_size=150))
+    model.set_attn_implementation("eager")  # torch counts nothing in the CPU kernel of sdpa
+    return model
+
+
+@pytest.fixture(scope="module", params=["qwen3", "llama", "gpt_neox"])
+def model(request):
+    return make(request.param)
+
+
+def seen(work):
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def ids(rows, length):
+    return torch.randint(5, 200, (rows, length), generator=torch.Generator().manual_seed(1))
+
+
+def test_forward_with_all_or_some_logits(model):
+    given = flops.shape(model.config.to_dict())
+    with torch.no_grad():
+        assert seen(lambda: model(ids(3, 40), use_cache=False)) == pytest.approx(
+            3 * flops.forward(given, 40, 40), rel=0.01
+        )
+        scored = seen(lambda: model(ids(3, 40), use_cache=False, logits_to_keep=15))
+    assert scored == pytest.approx(flops.score(given, [(25, 15)] * 3), rel=0.01)
+
+
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_training_with_and_without_gradient_checkpointing(model, recomputed):
+    given = flops.shape(model.config.to_dict())
+    model.train()
+    if recomputed:
+        model.activation_checkpointing_enable({"use_reentrant": True})
+        model.enable_input_require_grads()
+    measured = seen(lambda: model(ids(3, 40), use_cache=False, logits_to_keep=15).logits.sum().backward())
+    model.eval()
+    if recomputed:
+        model.activation_checkpointing_disable()
+        model.disable_input_require_grads()
+    assert measured == pytest.approx(flops.train(given, [(25, 15)] * 3, recomputed), rel=0.01)
+
+
+def test_generation_with_a_cache():
+    """Two prompts of one length, three responses each; rows leave the batch as they end, each at its own length."""
+    model = make("qwen3").eval()
+    prompts, found = [row.tolist() for row in ids(2, 12) for _ in range(3)], []
+    limits = {"end_id": 7, "pad_id": 0, "max_new_tokens": 60, "temperature": 1.0, "seeds": list(range(6))}
+    ends = torch.zeros(200)
+    ends[7] = 3.0  # an end about every tenth token
+    model.lm_head.register_forward_hook(lambda module, given, logits: logits + ends)
+    counted = seen(lambda: found.extend(generate(model, prompts, **limits)))
+    assert len(set(map(len, found))) > 3
+    assert counted == pytest.approx(flops.generate(flops.shape(model.config.to_dict()), prompts, found), rel=0.01)
+
+
+def test_a_decode_step_costs_less_than_reading_all_again():
+    given = flops.shape(make("qwen3").config.to_dict())
+    for cached in (1, 100, 1000):
+        assert flops.decode(given, cached, 1) < flops.forward(given, cached + 1, 1)
+    one_by_one = sum(flops.decode(given, 50 + step, 1) for step in range(20))
+    assert flops.decode(given, 50, 20) == one_by_one
+
+
+def test_a_large_model_costs_about_six_operations_a_parameter_and_token():
+    """Qwen3-14B, 13.2e9 parameters besides its embedding's look-up and head; short rows, so attention adds little."""
+    config = {"model_type": "qwen3", "hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 40}
+    config |= {"num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 17408, "vocab_size": 151936}
+    given = flops.shape(config)
+    assert flops.train(given, [(0, 100)]) == pytest.approx(6 * 14.0e9 * 100, rel=0.02)
+
+
+def test_what_cannot_be_counted_is_unknown(tmp_path):
+    assert flops.shape({"model_type": "qwen3_moe"}) is None
+    assert flops.read(str(tmp_path)) is None
+    assert flops.read("models/embedded").layers == 4
+
+
+def test_counting_needs_no_torch():
+    code = "import sys, models.flops; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
