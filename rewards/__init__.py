@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rewards import choice, instruction, mathematics, text
+from rewards import choice, code, instruction, mathematics, text
 from rewards.extraction import END_THINK, THINK, part
 from rewards.verdict import BAD_REFERENCE, TRUNCATED, Outcome, Request, Task, Verdict
 
@@ -14,6 +14,7 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "choice": choice.judge,
     "text": text.judge,
     "instruction": instruction.judge,
+    "code": code.judge,
 }
 KINDS = tuple(_JUDGES)
 _FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rewards import Verdict, canary, shaping
+from rewards import KINDS, Verdict, canary, shaping
 from rewards.watch import LEAST, WINDOW, Watch
 
 
@@ -42,7 +42,7 @@ def test_soft_overlong_is_trls() -> None:
 
 
 def test_the_canary_sings_for_every_kind() -> None:
-    assert canary.failures(["math", "choice", "text", "instruction"]) == []
+    assert canary.failures(KINDS) == []
 
 
 def test_a_verifier_that_calls_everything_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
