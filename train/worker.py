@@ -59,7 +59,7 @@ def _train(
     clear(folder)
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
     _check_processes(trainer.accelerator.num_processes)
-    records.ledger.recomputed = trainer.args.gradient_checkpointing
+    records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
     def evaluate(tuned: Any, step: int) -> None:
         evaluate_checkpoint(configuration, folder, trainer.accelerator.unwrap_model(tuned), tokenizer, step)
