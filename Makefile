@@ -56,6 +56,9 @@ pair: $(READY)  ## every arm and seed of EXPERIMENT, then the report
 sweep: $(READY)  ## choose each arm's learning rate by rule, on validation
 	@$(PY) -m launch.sweep experiment=$(EXPERIMENT) $(ARGS)
 
+targets: $(READY)  ## sample and judge responses for SFT to imitate (ARGS='targets.model=NAME', or targets.q=base)
+	@$(PY) -m launch.targets experiment=$(EXPERIMENT) $(ARGS)
+
 evaluate: $(READY)  ## score any model: make evaluate ARGS='model.path=FOLDER suite.split=test'
 	@$(PY) -m launch.evaluate experiment=$(EXPERIMENT) $(ARGS)
 
@@ -67,5 +70,5 @@ lint: $(READY)  ## ruff (format and lint) and mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-targets compare reproduce audit plan fetch-offline bench:
+compare reproduce audit plan fetch-offline bench:
 	@echo "coming: make $@ is not there yet" >&2; exit 2

@@ -12,6 +12,7 @@ The paired experiment:  python -m launch.pair experiment=embedded seeds=0,1,2
 Choose learning rates:  python -m launch.sweep experiment=embedded
 Evaluate any model:     python -m launch.evaluate model.path=FOLDER suite.split=test
 The report again:       python -m launch.report experiment=embedded
+Targets for SFT:        python -m launch.targets experiment=embedded targets.model=NAME targets.base_url=URL
 
 Keys and defaults: conf/schema.py. Groups (GROUP=OPTION):"""
 

@@ -37,23 +37,23 @@ def _check_device(configuration: Configuration) -> None:
 def _check_model(configuration: Configuration) -> None:
     path = configuration.model.path
     if is_hub_id(path):
-        _check_hub("model.path", path, "model", "`model=embedded` is in this repository")
+        check_hub("model.path", path, "model", "`model=embedded` is in this repository")
     else:
         models.check(path)
 
 
 def _check_data(configuration: Configuration) -> None:
     source = configuration.data.source
-    if source == "world" or Path(source).exists():
+    if source in ("world", "reasoning_gym") or Path(source).exists():
         return
     is_file = Path(source).suffix in (".json", ".jsonl", ".parquet", ".csv")
     if is_file or not is_hub_id(source):
         change = f"set data.source to a file or folder that exists (seen from {Path.cwd()}), or to `world`"
         raise UserError(f"data.source={source}", "there is no such file or folder", change)
-    _check_hub("data.source", source, "dataset", "`data=world` is made on this machine")
+    check_hub("data.source", source, "dataset", "`data=world` is made on this machine")
 
 
-def _check_hub(key: str, name: str, kind: str, instead: str) -> None:
+def check_hub(key: str, name: str, kind: str, instead: str) -> None:
     """Refuse a hub id that neither the cache nor the network can give."""
     if machine.cached(name, kind):
         return

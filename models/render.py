@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
-    """The prompt as one user turn of the chat template, up to where the assistant begins to write."""
+def prompt_ids(tokenizer: Any, prompt: str, **template: Any) -> list[int]:
+    """The prompt as one user turn of the chat template, up to where the assistant begins to write.
+
+    `template` goes to a teacher's template (`enable_thinking`); the base and all arms are rendered without.
+    """
+    messages = [{"role": "user", "content": prompt}]
     return list(
         tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=True, add_generation_prompt=True, return_dict=True
+            messages, tokenize=True, add_generation_prompt=True, return_dict=True, **template
         )["input_ids"]
     )
 
