@@ -1,8 +1,11 @@
-"""How long it will take, said before it starts: tokens to generate and train, at speeds measured on one core."""
+"""What it will take, said before it starts: seconds, at speeds measured on one core, and what a step spends."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from conf.schema import Configuration
+from models import flops
+from models.flops import Shape
 
 # One core, fp32, a model of 0.85M parameters; a larger one is slower in proportion. See docs/results.md.
 GENERATED_PER_SECOND = 12_000.0
@@ -11,6 +14,46 @@ MEASURED_BYTES = 3.4e6
 USUAL_LENGTH = 0.2  # of the longest response allowed
 BENCHMARKS = 14
 START_SECONDS = 12.0  # imports, loading
+
+
+# stands in where a model's sizes are unknown: two operations a token, so that work is counted in tokens
+UNKNOWN = Shape(
+    hidden_size=1, layers=1, heads=0, kv_heads=0, head_dim=0, intermediate_size=1, mlp_matrices=1, vocab_size=0
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step is expected to spend."""
+
+    completions: int
+    trained_tokens: float
+    generate: float  # FLOPs
+    train: float  # FLOPs, scoring included
+
+    @property
+    def flops(self) -> float:
+        return self.generate + self.train
+
+
+def step(configuration: Configuration, prompt: float = 0, response: float = 0) -> Step:
+    """One step at prompts and responses of so many tokens; 0: as long as they usually are under the limits."""
+    recipe, data, shape = configuration.recipe, configuration.data, flops.read(configuration.model.path) or UNKNOWN
+    asked, written = (
+        round(prompt or data.max_prompt_length * USUAL_LENGTH),
+        round(response or data.max_completion_length * USUAL_LENGTH),
+    )
+    samples = recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt
+    count = configuration.train.prompts_per_step * samples
+    passes = recipe.num_iterations if recipe.trainer == "policy" else 1
+    rows = [(asked, written)]
+    train = count * passes * flops.train(shape, rows)
+    scored = (passes > 1) + (recipe.beta > 0)
+    generate = 0
+    if recipe.q == "policy":
+        reading = configuration.train.prompts_per_step * flops.forward(shape, asked, 1)
+        generate = reading + count * flops.decode(shape, asked, max(0, written - 1))
+    return Step(count, float(count * passes * written), generate, train + scored * count * flops.score(shape, rows))
 
 
 def seconds(configuration: Configuration) -> float | None:

@@ -10,14 +10,18 @@ from launch.progress import progress
 from launch.workers import Usage, python_job, run_pool
 
 
-def train_all(configurations: list[Configuration], usage: Usage | None = None) -> list[Path]:
+def train_all(
+    configurations: list[Configuration], usage: Usage | None = None, experiment_of: list[Configuration] | None = None
+) -> list[Path]:
     """Run folders of `configurations` (all of one experiment), each trained and evaluated to its end.
 
+    `experiment_of`: all of the experiment, where these are a part of it; the first of them says what all share.
     UserError before anything is spent, KeyboardInterrupt on Ctrl-C, WorkerFailed when a worker ended badly.
     """
     usage = usage or Usage()
-    shared = configurations[0]
-    preflight.check(shared, len(configurations))
+    every = experiment_of or configurations
+    shared = every[0]
+    preflight.check(shared, len(every))
     with folders.held(folders.experiment_folder(shared)):
         experiment = folders.freeze_experiment(shared)
         runs = [folders.freeze_run(configuration) for configuration in configurations]
@@ -26,8 +30,8 @@ def train_all(configurations: list[Configuration], usage: Usage | None = None) -
         _announce(runs, [given for _, given in todo], ready)
         if not ready:
             _prepare(experiment, shared, usage)
-        _check_targets(experiment, [given for _, given in todo])
         if todo:
+            _check_targets(experiment, every)
             _train(todo, usage)
     return runs
 
