@@ -8,13 +8,15 @@ EXPERIMENT ?= embedded
 RECIPE ?= grpo
 SEED ?= 0
 SEEDS ?=
+MATCH ?=
 ARGS ?=
+RUNS ?= runs/$(EXPERIMENT)
 PYTHON ?= python3
 PIP_ARGS ?=
 
 PY := .venv/bin/python
 READY := .venv/.ready
-PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(ARGS)
+PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
 
 .PHONY: help demo test test-slow base sft rl pair sweep evaluate report lint
 .PHONY: targets compare reproduce audit plan fetch-offline bench
@@ -50,7 +52,7 @@ sft: $(READY)  ## one SFT run (EXPERIMENT, SEED)
 rl: $(READY)  ## one RL run (EXPERIMENT, RECIPE=grpo, SEED)
 	@$(PY) -m launch experiment=$(EXPERIMENT) recipe=$(RECIPE) seed=$(SEED) $(ARGS)
 
-pair: $(READY)  ## every arm and seed of EXPERIMENT, then the report
+pair: $(READY)  ## every arm and seed of EXPERIMENT, then the report (MATCH=flops, trained_tokens, device_seconds)
 	@$(PAIR)
 
 sweep: $(READY)  ## choose each arm's learning rate by rule, on validation
@@ -70,5 +72,8 @@ lint: $(READY)  ## ruff (format and lint) and mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-compare reproduce audit plan fetch-offline bench:
+audit: $(READY)  ## what differs between runs, and whether it was declared: make audit RUNS="FOLDER FOLDER ..."
+	@$(PY) -m launch.audit $(RUNS)
+
+compare reproduce plan fetch-offline bench:
 	@echo "coming: make $@ is not there yet" >&2; exit 2

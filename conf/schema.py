@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Keys = Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 
 
 class Section(BaseModel):
@@ -27,6 +28,7 @@ class Data(Section):
 
     # `world`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
     source: str = "world"
+    subset: str = ""  # of a hub data set that has several ("main" of GSM8K); `datasets` calls it the config name
     split: str = "train"  # split of a hub data set or of a saved DatasetDict
     problem: str = "problem"  # column with the question
     answer: str = "answer"  # column with the reference answer
@@ -45,7 +47,7 @@ class Data(Section):
     pairing: Literal["intersection", "union"] = "intersection"  # rows every arm can use, or all and declare it
     # Jaccard similarity of word 5-grams from which on a row is a near duplicate; 0: only equal ones are dropped
     near_duplicate_similarity: Fraction = 0.0
-    decontamination_ngram: Annotated[int, Field(ge=0)] = 13  # words a row may not share with a suite's prompt; 0: off
+    decontamination_ngram: Annotated[int, Field(ge=0)] = 13  # words in a row that no prompt of a suite may hold; 0: off
     max_prompt_length: Positive = 96  # tokens; longer prompts leave every arm and are counted
     max_completion_length: Positive = 64  # tokens, the end token included; limit of targets and rollouts
 
@@ -165,6 +167,7 @@ class Configuration(Section):
 
     seed: int = 0  # of init and sampling streams of this run
     runs: Path = Path("runs")  # where run folders go
+    allow_confound: Keys = []  # keys or facts in which a run may differ from its experiment; the report shows them
     experiment: Experiment
     model: Model
     data: Data

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conf import freeze
+from conf.control import HARMLESS, TREATMENT
 from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
-from launch.manifest import write_manifest
+from launch import manifest
+from train import facts, lock
 
 SMALL_FILE_BYTES = 64 * 2**20
-ARM_ONLY = ("recipe", "seed")  # what the shared part of an experiment does not depend on
 
 
 def experiment_folder(configuration: Configuration) -> Path:
@@ -27,16 +28,32 @@ def run_folder(configuration: Configuration) -> Path:
 
 
 def freeze_run(configuration: Configuration) -> Path:
-    """The run's folder, made and holding its config.yaml and manifest; UserError where another run owns it."""
+    """The run's folder, made and holding its config.yaml and manifest.
+
+    UserError where another run owns it, and where a run that is not done would differ in a confound from its
+    experiment or from a run that has begun there.
+    """
     folder = run_folder(configuration)
-    _freeze(configuration, folder, freeze.HARMLESS, "done.json")
+    base = fingerprint(configuration.model.path)
+    if (folder / "config.yaml").exists():
+        _check_own(folder, configuration, base)
+        if done(folder):
+            return folder
+    _check_joins(folder, configuration, base)
+    _write(configuration, folder, base)
     return folder
 
 
 def freeze_experiment(configuration: Configuration) -> Path:
-    """The experiment's folder, holding the config.yaml of what all arms share."""
+    """The experiment's folder, holding the config.yaml of what all arms share; UserError where it holds another's."""
     folder = experiment_folder(configuration)
-    _freeze(configuration, folder, freeze.HARMLESS + ARM_ONLY, "prepared.json")
+    base = fingerprint(configuration.model.path)
+    if (folder / "config.yaml").exists():
+        _check_base(folder, configuration, base)
+        _check_shared(folder, configuration, base)
+        if prepared(folder):
+            return folder
+    _write(configuration, folder, base)
     return folder
 
 
@@ -82,30 +99,65 @@ def fingerprint(path: str) -> str:
     return total.hexdigest()
 
 
-def _freeze(configuration: Configuration, folder: Path, harmless: tuple[str, ...], marker: str) -> None:
-    """Write config.yaml and manifest.json, or find that the ones there are of the same run."""
+def _write(configuration: Configuration, folder: Path, base: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    base = fingerprint(configuration.model.path)
-    config = folder / "config.yaml"
-    if config.exists():
-        _check_same(configuration, folder, harmless, base)
-        if freeze.marked(folder, marker):
-            return
-    freeze.write(configuration, config)
-    write_manifest(configuration, folder, base)
+    freeze.write(configuration, folder / "config.yaml")
+    manifest.write_manifest(configuration, folder, base)
 
 
-def _check_same(configuration: Configuration, folder: Path, harmless: tuple[str, ...], base: str) -> None:
-    """Refuse a folder made by another configuration or from another base."""
-    changed = freeze.differences(freeze.read(folder / "config.yaml"), configuration)
-    keys = {key: pair for key, pair in changed.items() if not freeze.matches(key, harmless)}
-    change = f"give experiment.name=NAME for a new folder, or remove {folder}"
-    if keys:
-        listed = ", ".join(f"{key} (there {old!r}, now {new!r})" for key, (old, new) in keys.items())
-        raise UserError(
-            f"{folder} belongs to another configuration: {listed}", "one run would mix two settings", change
-        )
-    manifest = folder / "manifest.json"
-    if manifest.exists() and read_json(manifest)["base"] != base:
-        why = "its results came from other weights, and would be compared with these"
-        raise UserError(f"{folder} was made from another base than {configuration.model.path} holds now", why, change)
+def _check_base(folder: Path, configuration: Configuration, base: str) -> None:
+    path = folder / "manifest.json"
+    if path.exists() and read_json(path)["base"] != base:
+        given = f"{folder} was made from another base than {configuration.model.path} holds now"
+        raise UserError(given, "its results came from other weights, and would be compared with these", _anew(folder))
+
+
+def _check_own(folder: Path, configuration: Configuration, base: str) -> None:
+    """Refuse a run's folder made by another configuration or from another base: one run would mix two settings."""
+    _check_base(folder, configuration, base)
+    now = facts.of(configuration) | {"fingerprint": base}
+    found = freeze.classify(*facts.common(facts.of_run(folder), now)).values()
+    wrong = [one for one in found if one.kind != HARMLESS]
+    freeze.refuse(wrong, f"{folder} belongs to another configuration", _anew(folder), allowable=False)
+
+
+def _check_shared(folder: Path, configuration: Configuration, base: str) -> None:
+    """Refuse an experiment's folder made by another configuration, as far as the configuration is not one arm's."""
+    now = facts.of(configuration) | {"fingerprint": base}
+    shared = facts.common(facts.of_experiment(folder), now)
+    wrong = freeze.confounds(*shared, skip=facts.ARM_ONLY)
+    freeze.refuse(wrong, f"{folder} belongs to another configuration", _anew(folder))
+    found = freeze.classify(*shared, skip=facts.ARM_ONLY).values()
+    _check_compiled(folder, [one for one in found if one.kind == TREATMENT or one.allowed])
+
+
+def _check_compiled(folder: Path, passing: list[freeze.Difference]) -> None:
+    """Refuse to let pass what decides the compiled data: an arm has no data of its own, so it would change nothing."""
+    path = folder / "data" / "manifest.json"
+    inputs = tuple(read_json(path)["inputs"]) if passing and path.exists() else ()
+    vain = [one.key for one in passing if freeze.matches(one.key, inputs)]
+    if vain:
+        why = f"all arms of {folder} read its one compiled data set, so the arm would go by the data's value"
+        change = "give experiment.name=NAME, and compare runs of both experiments by `make audit RUNS=...`"
+        raise UserError(f"{', '.join(vain)}: other than in the compiled data", why, change)
+
+
+def _check_joins(folder: Path, configuration: Configuration, base: str) -> None:
+    """Refuse a run that would differ in a confound from what stands in its experiment already."""
+    start = facts.of_start(manifest.start(configuration, folder))
+    now = facts.of(configuration, lock.light(configuration)) | start | {"fingerprint": base}
+    experiment = experiment_folder(configuration)
+    if prepared(experiment):
+        _check_like(experiment, facts.of_experiment(experiment), now, facts.ARM_ONLY)
+    for run in sorted(experiment.glob("arms/*/seed-*")):
+        if any(run.glob("checkpoints/step-*")) or done(run):
+            _check_like(run, facts.of_run(run), now)
+
+
+def _check_like(folder: Path, there: facts.Facts, now: facts.Facts, skip: tuple[str, ...] = ()) -> None:
+    wrong = freeze.confounds(*facts.common(there, now), skip=skip)
+    freeze.refuse(wrong, f"the run would not be as {folder} is", "give experiment.name=NAME for a new experiment")
+
+
+def _anew(folder: Path) -> str:
+    return f"give experiment.name=NAME for a new folder, or remove {folder}"

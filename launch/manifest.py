@@ -13,6 +13,7 @@ import conf
 from conf.files import read_json, write_json
 from conf.schema import Configuration
 from launch import machine
+from train import lock
 
 ROOT = Path(conf.__file__).parent.parent
 
@@ -21,13 +22,15 @@ def write_manifest(configuration: Configuration, folder: Path, base: str) -> Non
     """Write folder/manifest.json, one entry a start; `base` is the fingerprint of the base's folder."""
     path = folder / "manifest.json"
     starts = read_json(path)["starts"] if path.exists() else []
-    write_json(path, {"base": base, "starts": [*starts, _start(configuration)]})
+    write_json(path, {"base": base, "starts": [*starts, start(configuration, folder)]})
 
 
-def _start(configuration: Configuration) -> dict[str, Any]:
-    """With what this start of the run was made."""
+def start(configuration: Configuration, folder: Path) -> dict[str, Any]:
+    """With what a start of the run in `folder` is made now; `from_step` is the last checkpoint it finds, 0 for none."""
+    saved = [int(path.name.removeprefix("step-")) for path in folder.glob("checkpoints/step-*")]
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "from_step": max(saved, default=0),
         "command": _command(),
         "git": _git(),
         "python": platform.python_version(),
@@ -37,6 +40,7 @@ def _start(configuration: Configuration) -> dict[str, Any]:
         "cores": machine.cores(),
         "memory_gb": round(machine.memory_gb(), 1),
         "packages": _packages(),
+        "code": lock.code(),
     }
 
 

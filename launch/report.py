@@ -5,7 +5,7 @@ from pathlib import Path
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from launch import command, folders
+from launch import audit, command, folders
 from launch.compose import compose
 from launch.progress import progress
 from launch.workers import Usage, python_job, run_pool
@@ -30,6 +30,7 @@ def write(configuration: Configuration, usage: Usage, again: bool = False) -> Pa
         )
     if again or not _current(folder, page):
         (folder / "report").mkdir(exist_ok=True)
+        audit.write(folder)
         job = python_job("report", "launch.stage", ["report", str(folder)], folder / "report", configuration)
         with progress(0) as display:
             run_pool([job], 1, display, usage)

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from conf.files import write_json
-from train import checkpoints, ledger, processes
+from train import checkpoints, ledger, lock, processes
 from train.records import Records, forget_peak
 
 
@@ -30,6 +30,10 @@ class Hooks(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         self.records.ledger.start_clock()
+
+    def on_step_end(self, args, state, control, optimizer=None, **kwargs) -> None:
+        if state.global_step == 1:
+            lock.keep_optimizer(self.folder, optimizer, write=state.is_world_process_zero)
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if logs is None or "train_runtime" in logs or state.global_step % self.updates:

@@ -12,7 +12,7 @@ from conf.files import write_json
 from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
-from train import checkpoints, ledger, processes
+from train import checkpoints, ledger, lock, processes
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -58,6 +58,7 @@ def _train(
     updates = configuration.recipe.num_iterations if configuration.recipe.trainer == "policy" else 1
     clear(folder)
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
+    lock.keep(configuration, folder, trainer, tokenizer, order, records.resumed_at)
     _check_processes(trainer.accelerator.num_processes)
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 

@@ -2,42 +2,32 @@
 
 from typing import Any
 
-from conf.freeze import HARMLESS, differences, flatten, matches
+from conf.control import CONFOUND, DERIVED, HARMLESS, TREATMENT
+from conf.freeze import classify_all, flatten
 from evaluation.report.read import Experiment, Run
 from evaluation.scores import mean_of
 from evaluation.transfer import MATH
 
-DECLARED, HARMLESS_WORD, UNDECLARED = "declared treatment", "does not enter the result", "not declared"
+WORDS = {
+    TREATMENT: "declared treatment",
+    DERIVED: "follows from it",
+    HARMLESS: "does not enter the result",
+    CONFOUND: "not declared",
+}
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy")
 
 
 def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
-    """Every key in which the runs' configurations differ, seeds left out: its values per arm, and whether a recipe
-    declares it."""
-    first = experiment.runs[0].configuration
-    declared = tuple(pattern for run in experiment.runs for pattern in run.configuration.recipe.treatment)
-    found: dict[str, dict[str, list[Any]]] = {}
-    for run in experiment.runs[1:]:
-        for key in differences(first, run.configuration):
-            if key != "seed":
-                found.setdefault(key, {})
-    flats = {id(run): flatten(run.configuration.model_dump(mode="json")) for run in experiment.runs}
-    for key, values in found.items():
-        for run in experiment.runs:
-            own = values.setdefault(run.arm, [])
-            if (value := flats[id(run)].get(key)) not in own:
-                own.append(value)
-    return [
-        {"key": key, "values": values, "class": _class(key, values, declared)} for key, values in sorted(found.items())
-    ]
-
-
-def _class(key: str, values: dict[str, list[Any]], declared: tuple[str, ...]) -> str:
-    """A declared key may differ between arms, never between the seeds of one arm."""
-    if matches(key, HARMLESS):
-        return HARMLESS_WORD
-    between_arms_only = all(len(own) == 1 for own in values.values())
-    return DECLARED if between_arms_only and matches(key, declared) else UNDECLARED
+    """Every key in which the runs' configurations differ, seeds left out: its values per arm, and its class."""
+    flats = [flatten(run.configuration.model_dump(mode="json")) for run in experiment.runs]
+    rows = []
+    for key, one in sorted(classify_all(flats).items()):
+        values: dict[str, list[Any]] = {}
+        for run, own in zip(experiment.runs, flats, strict=True):
+            if own.get(key) not in values.setdefault(run.arm, []):
+                values[run.arm].append(own.get(key))
+        rows += [{"key": key, "values": values, "class": WORDS[one.kind]}] if key != "seed" else []
+    return rows
 
 
 def front(sweep: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conf import freeze
+from conf import control, freeze
 from conf.errors import UserError
 from conf.validate import known_keys, nearest, validate
 from launch.compose import compose, options
@@ -64,9 +64,9 @@ def test_differences_are_dotted() -> None:
     assert changed == {"seed": (0, 1), "train.steps": (5, 7), "experiment.learning_rates.dpo": (None, 1.0)}
 
 
-def test_harmless_keys_exist() -> None:
-    keys = known_keys()
-    assert all(any(freeze.matches(key, (pattern,)) for key in keys) for pattern in freeze.HARMLESS)
+def test_keys_of_the_table_exist() -> None:
+    keys, patterns = known_keys(), [pattern for entry in control.CONFIGURATION for pattern in entry.keys]
+    assert all(any(freeze.matches(key, (pattern,)) for key in keys) for pattern in patterns)
 
 
 def test_mark_speaks_of_the_present_config(tmp_path: Path) -> None:

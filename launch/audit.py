@@ -1,0 +1,132 @@
+"""Do runs differ only where it was declared? `python -m launch.audit FOLDER FOLDER ... [--out FILE]`.
+
+A FOLDER is a run's (runs/EXPERIMENT/arms/ARM/seed-N, or a copy of one) or an experiment's, for all of its runs. Prints
+every difference by class, writes audit.json into the runs' experiment (or --out), and exits with 3 for a confound.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from conf.control import CONFOUND, DERIVED, HARMLESS, TREATMENT
+from conf.files import write_json
+from launch import command
+from train.audit import ABSENT, audit, experiment_of
+
+CONFOUNDED = 3
+TITLES = {
+    TREATMENT: "Treatment: declared by the recipes",
+    DERIVED: "Derived: follows from it",
+    HARMLESS: "Harmless: does not enter the result",
+    CONFOUND: "Confound: may explain the result",
+}
+SHORT = 24  # characters shown of a digest
+FEW = 4  # runs named one by one, and keys shown one by one
+Row = dict[str, Any]
+
+
+def main(arguments: list[str]) -> None:
+    """Audit the folders, print the table, write audit.json; SystemExit(3) where a confound was found."""
+    parser = argparse.ArgumentParser(prog="python -m launch.audit", add_help=False)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    found = audit(given.folders)
+    show(found)
+    out = given.out or place(given.folders)
+    write_json(out, found)
+    print(f"audit: {out}")
+    if found["verdict"] != "controlled":
+        raise SystemExit(CONFOUNDED)
+
+
+def write(experiment: Path) -> dict[str, Any] | None:
+    """Audit every run of an experiment that has begun, and write its audit.json; None for fewer than two runs."""
+    runs = [path for path in sorted(experiment.glob("arms/*/seed-*")) if any(path.glob("evaluation/step-*"))]
+    if len(runs) < 2:
+        return None
+    found = audit(runs)
+    write_json(experiment / "audit.json", found)
+    return found
+
+
+def place(folders: list[Path]) -> Path:
+    """Where audit.json goes: into the one experiment that all folders are of, else here."""
+    experiments = {folder.absolute() if (folder / "arms").is_dir() else experiment_of(folder) for folder in folders}
+    one = next(iter(experiments))
+    return (one if len(experiments) == 1 and one else Path.cwd()) / "audit.json"
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """One sentence."""
+    counts = found["counts"]
+    compared = f"{found['compared']} facts of {len(found['runs'])} runs compared, {found['equal']} equal"
+    if not counts[CONFOUND]:
+        return f"Controlled: {compared}; the runs differ only where it was declared."
+    return f"Confounded: {compared}; {counts[CONFOUND]} differ without being declared."
+
+
+def show(found: dict[str, Any]) -> None:
+    """The differences as tables, one a class, and the verdict."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=False)
+    for name, title in TITLES.items():
+        rows = [row for row in found["differences"] if row["class"] == name]
+        if rows:
+            console.print(_table(title, rows, "red" if name == CONFOUND else ""))
+    confounded = found["verdict"] != "controlled"
+    console.print(Text(verdict(found), style="bold red" if confounded else "bold green"))
+
+
+def _table(title: str, rows: list[Row], style: str) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style=f"bold {style}", expand=True, show_lines=True)
+    table.add_column("key", style=style, ratio=3, overflow="fold")
+    table.add_column("values", ratio=4, overflow="fold")
+    table.add_column("why", ratio=4)
+    for row in gathered(rows):
+        table.add_row(row["key"], Text(values(row)), Text(why(row)))
+    return table
+
+
+def gathered(rows: list[Row]) -> list[Row]:
+    """Many keys that the same runs lack, for the same reason, as one row; the others as they are."""
+    alike: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        lacking = tuple(label for label, value in row["values"].items() if value == ABSENT)
+        alike.setdefault((lacking, why(row)) if lacking else (row["key"],), []).append(row)
+    return [one for own in alike.values() for one in (own if len(own) <= FEW else [_together(own)])]
+
+
+def _together(rows: list[Row]) -> Row:
+    section, names = rows[0]["key"].split(".")[0], sorted(row["key"].partition(".")[2] for row in rows)
+    told = {label: ABSENT if value == ABSENT else ", ".join(names) for label, value in rows[0]["values"].items()}
+    return rows[0] | {"key": f"{section}: {len(rows)} keys", "values": told}
+
+
+def values(row: Row) -> str:
+    """runs: value, one line a value; runs are counted where there are many."""
+    having: dict[str, list[str]] = {}
+    for label, value in row["values"].items():
+        having.setdefault(_short(value), []).append(label)
+    lines = [f"{', '.join(own) if len(own) <= FEW else f'{len(own)} runs'}: {value}" for value, own in having.items()]
+    return "\n".join(lines)
+
+
+def why(row: Row) -> str:
+    """The reason, what it follows from, and whether it was let pass."""
+    follows = f" (from {row['follows_from']})" if row["follows_from"] else ""
+    return row["reason"] + follows + (" [let pass by allow_confound]" if row["allowed"] else "")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if " " in text or len(text) <= SHORT else text[: SHORT - 1] + "…"
+
+
+if __name__ == "__main__":
+    command.run(main, __doc__)

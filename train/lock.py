@@ -1,0 +1,242 @@
+"""lock.json: what a run shares with every other of its experiment, measured on what it really uses. No torch here.
+
+The experiment's own lock is measured where its data are compiled and its base is scored; each run measures again, on
+its own trainer, when it starts. A run whose measurement differs in a confound does not start (conf/control.py).
+"""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import conf
+from conf import control, freeze
+from conf.errors import UserError
+from conf.files import read_json, write_json
+from conf.schema import Configuration
+from models import seeds
+from models.folder import is_hub_id
+from train import facts
+
+VERSION = 1
+ROOT = Path(conf.__file__).parent.parent
+COMPUTING = ("models", "data", "evaluation", "train")  # floors whose code decides what comes out of a run
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+SHOWING = ("evaluation.report",)  # draws what came out
+
+Lock = dict[str, Any]
+
+
+def light(configuration: Configuration) -> Lock:
+    """What can be said without a model: the verifier, and the seeds and how streams are derived from them."""
+    return {
+        "version": VERSION,
+        "verifier": {"math_verify": version("math-verify"), "source": _sha256(code(("rewards",)))},
+        "seeds": {"list": configuration.experiment.seeds, "streams": seeds.DERIVATION},
+    }
+
+
+def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, tokenizer: Any) -> Lock:
+    """What every arm shares. `compiled` is the content of data/manifest.json; `model` is not changed."""
+    return {
+        **light(configuration),
+        "configuration": locked(configuration),
+        "base": base(configuration.model.path) | {"chat_template": _sha256(tokenizer.chat_template)},
+        "data": dict(compiled["digests"]),
+        "suite": suite(configuration),
+        "decoding": {
+            "end_id": tokenizer.eos_token_id,
+            "end_token": tokenizer.eos_token,
+            "pad_id": tokenizer.pad_token_id,
+        },
+        "precision": precision(configuration, model),
+        "trainable": trainable(model),
+        "batch": {"prompts_per_update": configuration.train.prompts_per_step},
+    }
+
+
+def measure_run(
+    configuration: Configuration, compiled: dict[str, Any], trainer: Any, tokenizer: Any, order: Any, stored: int
+) -> Lock:
+    """`measure` on a trainer about to start, with its batch and the `order` [steps, prompts] it goes through.
+
+    Of an order that goes on after the `stored` steps, those are digested: no arm may see others.
+    """
+    shared = measure(configuration, compiled, trainer.model, tokenizer)
+    seen = order[:stored]
+    digest = hashlib.sha256(f"{seen.shape}".encode() + seen.astype("<i8").tobytes()).hexdigest()
+    rows = compiled["counts"].get(f"rows_for_{'teacher' if configuration.recipe.q == 'teacher' else 'policy'}_arms")
+    return shared | {
+        "rows": {"used": rows} if rows is not None else {},
+        "order": {"of_run": digest},
+        **batch(configuration, trainer.args),
+    }
+
+
+def keep(configuration: Configuration, folder: Path, trainer: Any, tokenizer: Any, order: Any, resumed_at: int) -> None:
+    """Measure the run in `folder` that is about to train, and write its lock.json and arguments.json.
+
+    UserError where it differs, in a confound that allow_confound does not name, from its experiment's lock, or at all
+    from what it was itself up to the checkpoint it goes on from.
+    """
+    experiment = folder.parents[2]
+    compiled = read_json(experiment / "data" / "manifest.json")
+    stored = len(np.load(experiment / "data" / "order.npy", mmap_mode="r", allow_pickle=False))
+    lock = measure_run(configuration, compiled, trainer, tokenizer, order, stored)
+    arguments = resolved(trainer.args)
+    _check(folder, experiment, facts.of(configuration, lock, arguments), resumed_at)
+    if trainer.is_world_process_zero():
+        write_json(folder / "lock.json", lock)
+        write_json(folder / "arguments.json", arguments)
+
+
+def _check(folder: Path, experiment: Path, now: facts.Facts, resumed_at: int) -> None:
+    """Refuse what `keep` says."""
+    change = "give experiment.name=NAME for a new experiment"
+    if (experiment / "lock.json").exists():
+        shared = facts.common(facts.of_experiment(experiment), now)
+        freeze.refuse(freeze.confounds(*shared, skip=facts.ARM_ONLY), f"{folder} is not as {experiment}", change)
+    if resumed_at and (folder / "lock.json").exists():
+        changed = freeze.changes(*facts.common(facts.of_run(folder), now))
+        freeze.refuse(changed, f"{folder} was begun otherwise than it would go on", change)
+
+
+def keep_optimizer(folder: Path, optimizer: Any, write: bool) -> None:
+    """See in what precision the optimizer keeps its state after an update; correct lock.json where it said otherwise.
+
+    UserError where that is a confound that allow_confound does not name. `write`: whether this process writes.
+    """
+    tensors = [value for state in optimizer.state.values() for value in state.values() if getattr(value, "ndim", 0)]
+    kept = ", ".join(sorted({_dtype(tensor) for tensor in tensors}))
+    lock = read_json(folder / "lock.json")
+    if not kept or kept == lock["precision"]["optimizer_state"]:
+        return
+    there = facts.of(freeze.read(folder / "config.yaml"), lock)
+    changed = freeze.changes(there, there | {"lock.precision.optimizer_state": kept})
+    freeze.refuse(changed, f"{folder} keeps its optimizer state otherwise", "set model.dtype to the type it has")
+    if write:
+        lock["precision"]["optimizer_state"] = kept
+        write_json(folder / "lock.json", lock)
+
+
+def locked(configuration: Configuration) -> dict[str, Any]:
+    """Every key of the configuration that may not differ, or only where a recipe declares it."""
+    flat = freeze.flatten(configuration.model_dump(mode="json"))
+    return {key: value for key, value in flat.items() if control.entry(key).kind == "locked"}
+
+
+def base(path: str) -> dict[str, str]:
+    """Digests of the base's files: weights, configuration, tokenizer; those of a hub id lie in the hub's cache.
+
+    UserError where there are no weights.
+    """
+    folder = _snapshot(path)
+    parts = {
+        "weights": sorted(folder.glob("*.safetensors")),
+        "configuration": [folder / "config.json", folder / "generation_config.json"],
+        "tokenizer": sorted(
+            file
+            for pattern in ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
+            for file in folder.glob(pattern)
+        ),
+    }
+    if not parts["weights"]:
+        why = "no *.safetensors is found there or in the hub's cache, so nothing shows from which weights a run starts"
+        raise UserError(f"model.path={path}", why, "set model.path to a whole model folder")
+    return {name: _files(files) for name, files in parts.items()}
+
+
+def suite(configuration: Configuration) -> dict[str, str]:
+    """Benchmark -> digest of its items: prompts, references, options."""
+    from data.suite import items
+
+    found: dict[str, list[Any]] = {}
+    for item in items(configuration.suite):
+        found.setdefault(item.benchmark, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
+    return {benchmark: _sha256(own) for benchmark, own in found.items()}
+
+
+def precision(configuration: Configuration, model: Any) -> dict[str, str]:
+    """Of the parameters as they are; of master weights, optimizer state and gradient reduction as model.dtype says.
+
+    There is no separate master copy: the optimizer updates the parameters, and gradients are reduced in their type.
+    """
+    stated = configuration.model.dtype
+    parameters = ", ".join(sorted({_dtype(parameter) for parameter in model.parameters()}))
+    return {"parameters": parameters, "master": parameters, "optimizer_state": stated, "reduction": parameters}
+
+
+def trainable(model: Any) -> dict[str, Any]:
+    """How many parameters are trained, and a digest of their names and shapes."""
+    found = sorted((name, list(one.shape)) for name, one in model.named_parameters() if one.requires_grad)
+    return {
+        "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
+        "digest": _sha256(found),
+    }
+
+
+def batch(configuration: Configuration, arguments: Any) -> Lock:
+    """Prompts and responses behind one optimizer update, over all processes."""
+    responses = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    a_prompt = getattr(arguments, "num_generations", configuration.data.targets_per_prompt)
+    return {
+        "batch": {"prompts_per_update": responses // a_prompt},
+        "update": {"responses": responses, "processes": arguments.world_size},
+    }
+
+
+def resolved(arguments: Any) -> dict[str, Any]:
+    """TRL's arguments as they came out, defaults included; what never matters (paths, names) is left out."""
+    stated = json.loads(arguments.to_json_string())
+    kept = {key: value for key, value in stated.items() if control.entry(f"arguments.{key}").kind != "harmless"}
+    return {"class": type(arguments).__name__} | kept
+
+
+@cache
+def code(floors: tuple[str, ...] = COMPUTING) -> dict[str, str]:
+    """Module -> digest of what it does: comments, docstrings and layout do not enter."""
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
+        for floor in floors
+        for file in sorted((ROOT / floor).rglob("*.py"))
+    }
+    return {name: _source(file) for name, file in modules.items() if not control.matches(name, SHOWING)}
+
+
+def _source(file: Path) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def _snapshot(path: str) -> Path:
+    """The folder that holds a base: itself, or the newest snapshot of a hub id in the hub's cache."""
+    if not is_hub_id(path):
+        return Path(path)
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(path, "config.json")
+    return Path(found).parent if isinstance(found, str) else Path(path)
+
+
+def _files(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for file in (file for file in files if file.is_file()):
+        with file.open("rb") as opened:
+            total.update(file.name.encode() + b"\0" + hashlib.file_digest(opened, "sha256").digest())
+    return total.hexdigest()
+
+
+def _dtype(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
