@@ -1,9 +1,12 @@
 """Whatever touches a model: load and digest, the one rendering, the one generator. Torch comes only with a model."""
 
 from models.folder import check, digest
-from models.render import prompt_ids, response_ids, response_text
+from models.render import batch_prompt_ids, batch_response_ids, prompt_ids, response_ids, response_text
 
-__all__ = ["check", "digest", "generate", "load", "load_tokenizer", "prompt_ids", "response_ids", "response_text"]
+__all__ = [
+    *("batch_prompt_ids", "batch_response_ids", "check", "digest", "generate", "load", "load_tokenizer"),
+    *("prompt_ids", "response_ids", "response_text"),
+]
 
 
 def __getattr__(name: str):

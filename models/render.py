@@ -25,3 +25,20 @@ def response_ids(tokenizer: Any, text: str) -> list[int]:
 def response_text(tokenizer: Any, ids: Sequence[int]) -> str:
     """What the model wrote, without the end token."""
     return tokenizer.decode([i for i in ids if i != tokenizer.eos_token_id], skip_special_tokens=False)
+
+
+def batch_prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
+    """`prompt_ids` of many prompts, in one call of the tokenizer."""
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    found = tokenizer.apply_chat_template(
+        chats, tokenize=True, add_generation_prompt=True, return_dict=True, return_attention_mask=False
+    )
+    return found["input_ids"]
+
+
+def batch_response_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """`response_ids` of many responses, in one call of the tokenizer."""
+    found = tokenizer(
+        list(texts), add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
+    )
+    return [[*ids, tokenizer.eos_token_id] for ids in found["input_ids"]]

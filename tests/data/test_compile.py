@@ -1,5 +1,9 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +11,14 @@ import pytest
 import models
 from conf.errors import UserError
 from conf.schema import Configuration
-from data import order as orders
 from data.compile import REASONS, compile_dataset, read
+from data.scorable import readable, unusable
 from data.suite import items
+from launch.compose import compose
 from models.tiny import make_tokenizer
+from rewards import Request, verify_many
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,8 @@ def test_every_reason_is_counted_once(configure, tmp_path):
         row(10, problem=" "),
         row(11, answer=None),
         row(12, answer="7" * 1500),
+        row(18, problem="how much is one and one and one, asked bola?", solution="\\boxed{19}"),
+        row(18, problem="how much is one and one and one, asked dari?", solution="\\boxed{19}"),
         row(0, problem=" 0+1\n"),
         row(13, solution=None),
         row(14, solution="\\boxed{3}"),
@@ -129,11 +139,11 @@ def test_every_reason_is_counted_once(configure, tmp_path):
         row(16, solution="so " * 200 + "\\boxed{17}"),
         {"problem": held_out.prompt, "answer": held_out.reference, "solution": f"\\boxed{{{held_out.reference}}}"},
     ]
-    manifest = compile_dataset(
-        configure({"source": write(tmp_path / "a.jsonl", rows), "targets_per_prompt": 3}), tmp_path / "out"
-    )
-    assert manifest["counts"] == {"loaded": 15, **dict.fromkeys(REASONS, 1), "kept": 5}
-    assert manifest["targets"]["repeated"] == 10
+    given = {"targets_per_prompt": 3, "near_duplicate_similarity": 0.4}
+    manifest = compile_dataset(configure({"source": write(tmp_path / "a.jsonl", rows), **given}), tmp_path / "out")
+    assert manifest["counts"] == {"loaded": 17, **dict.fromkeys(REASONS, 1), "kept": 6}
+    assert manifest["targets"]["repeated"] == 12
+    assert manifest["decontamination"] == {"ngram": 13, "by_benchmark": {held_out.benchmark: 1}}
     assert all(len(found["target_ids"]) == 3 for found in read(tmp_path / "out")[0])
 
 
@@ -168,21 +178,98 @@ def test_training_and_suite_are_disjoint(configure, tmp_path):
         assert not prompts & {item.prompt for item in items(configuration.suite.model_copy(update={"split": split}))}
 
 
-@pytest.mark.parametrize(("rows", "steps", "prompts"), [(10, 3, 10), (7, 5, 6), (3, 2, 8), (100, 2, 5)])
-def test_every_epoch_is_a_permutation(rows, steps, prompts):
-    order = orders.make(rows, steps, prompts, 0)
-    assert order.shape == (steps, prompts) and (order == orders.make(rows, steps, prompts, 0)).all()
-    flat = order.ravel()
-    for start in range(0, len(flat), rows):
-        epoch = flat[start : start + rows]
-        assert len(set(epoch)) == len(epoch) and (len(epoch) < rows or set(epoch) == set(range(rows)))
-    assert rows < 7 or (order != orders.make(rows, steps, prompts, 1)).any()
+SOLVED = [row(i) for i in range(4)]
+UNSOLVED = [
+    row(13, solution=None),
+    row(14, solution="\\boxed{3}"),
+    row(15, solution="<|end|> \\boxed{16}"),
+    row(16, solution="so " * 200 + "\\boxed{17}"),
+]
 
 
-def test_run_seeds_exchange_rows_and_keep_what_the_order_promises():
-    stored = orders.make(50, steps=8, prompts_per_step=10, seed=3)
-    first, second = orders.of_run(stored, 50, 0), orders.of_run(stored, 50, 1)
-    assert np.array_equal(first, orders.of_run(stored, 50, 0)) and not np.array_equal(first, second)
-    for order in (first, second):
-        assert sorted(order[:5].ravel()) == list(range(50)), "every row once an epoch"
-    assert np.array_equal(orders.of_run(stored[:3], 50, 1), second[:3])
+@pytest.mark.parametrize("pairing", ["intersection", "union"])
+def test_pairing_decides_about_rows_that_only_some_arms_can_use(configure, tmp_path, pairing):
+    source = write(tmp_path / "a.jsonl", SOLVED[:2] + UNSOLVED + SOLVED[2:])
+    manifest = compile_dataset(configure({"source": source, "pairing": pairing}), tmp_path / "out")
+    rows, order, _ = read(tmp_path / "out")
+    reasons = ("without_target", "target_not_right", "special_token_in_text", "over_max_completion_length")
+    assert manifest["pairing"] == pairing
+    assert manifest["targets"]["rows_without"] == dict.fromkeys(reasons, 1)
+    assert manifest["rows_for_teacher_arms"] == 4 == sum(bool(targets) for targets in rows["targets"])
+    assert manifest["rows_for_policy_arms"] == len(rows) == (8 if pairing == "union" else 4)
+    assert all(manifest["counts"][reason] == (pairing == "intersection") for reason in reasons)
+    assert set(order.ravel()) == set(range(len(rows)))
+    for found in rows:
+        assert len(found["targets"]) == len(found["target_ids"]) == (found["prompt"] in ("0+1", "1+1", "2+1", "3+1"))
+
+
+def test_a_source_without_any_response_is_for_policy_arms_alone(configure, tmp_path):
+    source = write(tmp_path / "a.jsonl", [row(i, solution="") for i in range(5)])
+    manifest = compile_dataset(configure({"source": source}), tmp_path / "out")
+    assert (manifest["rows_for_policy_arms"], manifest["rows_for_teacher_arms"]) == (5, 0)
+
+
+def test_batches_are_cut_where_nothing_changes_because_of_it(configure, tmp_path, monkeypatch):
+    """Duplicates, near duplicates and overlaps far apart are found as those in one batch are."""
+    rows = [row(i % 40, problem=f"{'please ' * (i % 3)}what is {i % 40}+1, I ask you kindly?") for i in range(200)]
+    given = {"source": write(tmp_path / "a.jsonl", rows), "near_duplicate_similarity": 0.4, "rows": 150}
+    whole = compile_dataset(configure(given), tmp_path / "whole")
+    monkeypatch.setattr("data.compile.BATCH", 7)
+    parts = compile_dataset(configure(given), tmp_path / "parts")
+    assert parts == whole and whole["counts"]["near_duplicate"] > 0 < whole["counts"]["duplicate"]
+    assert read(tmp_path / "parts")[0].to_list() == read(tmp_path / "whole")[0].to_list()
+
+
+def test_what_a_killed_run_left_is_removed(configure, tmp_path):
+    (tmp_path / ".out.writing").mkdir()
+    (tmp_path / ".out.writing" / "rows.parquet").write_bytes(b"half")
+    compile_dataset(configure(), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_references_that_are_plain_are_not_asked_about_and_those_that_are_odd_are():
+    plain = ["72", "-3.5", "\\frac{5}{6}", "(-\\infty, 2] \\cup [3,\\infty)", "2\\sqrt{3}+\\pi", "x^2-3x+1", "50\\%"]
+    plain += ["\\begin{pmatrix} 1 \\\\ -2 \\end{pmatrix}", "\\text{Monday}", "90^\\circ", "$12$"]
+    odd = [
+        "\\frac{1}{0}",
+        "3/0",
+        "9^{9^{9}}",
+        "10000!",
+        "\\infty-\\infty",
+        "",
+        ".",
+        "\\left",
+        "{",
+        "7" * 1500,
+        "\\int_0^1 x",
+        "a<b",
+    ]
+    assert [readable("math", text) for text in plain] == [True] * len(plain)
+    assert [readable("math", text) for text in odd] == [False] * len(odd)
+    assert not any(
+        verdict.reason == "bad_reference" for verdict in verify_many([Request("math", "\\boxed{0}", p) for p in plain])
+    )
+    rows = [{"kind": "math", "reference": text} for text in [*plain, *odd]]
+    found = dict(zip([*plain, *odd], unusable(rows, {}, 1), strict=True))
+    assert not any(found[text] for text in plain)
+    assert all(found[text] for text in ("\\frac{1}{0}", "", ".", "7" * 1500))
+
+
+PROGRAM = """
+import sys
+from launch.compose import compose
+from data.compile import compile_dataset
+compile_dataset(compose(sys.argv[2:]), sys.argv[1])
+"""
+
+
+def test_another_process_writes_the_same_bytes(tmp_path):
+    rows = [row(i, problem=f"{i % 9}+{i % 7}+{i}") for i in range(300)] + UNSOLVED
+    source = write(tmp_path / "a.jsonl", rows)
+    given = ["data=file", f"data.source={source}", "data.near_duplicate_similarity=0.5", "data.pairing=union"]
+    compile_dataset(compose(given), tmp_path / "here")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "there"), *given]
+    environment = os.environ | {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "2"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    for name in ("rows.parquet", "order.npy", "manifest.json"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
