@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from conf import freeze
 from conf.control import HARMLESS, TREATMENT
@@ -39,8 +40,9 @@ def freeze_run(configuration: Configuration) -> Path:
         _check_own(folder, configuration, base)
         if done(folder):
             return folder
-    _check_joins(folder, configuration, base)
-    _write(configuration, folder, base)
+    begun = manifest.start(configuration, folder)
+    _check_joins(configuration, base, begun)
+    _write(configuration, folder, base, begun)
     return folder
 
 
@@ -53,7 +55,7 @@ def freeze_experiment(configuration: Configuration) -> Path:
         _check_shared(folder, configuration, base)
         if prepared(folder):
             return folder
-    _write(configuration, folder, base)
+    _write(configuration, folder, base, manifest.start(configuration, folder))
     return folder
 
 
@@ -99,10 +101,10 @@ def fingerprint(path: str) -> str:
     return total.hexdigest()
 
 
-def _write(configuration: Configuration, folder: Path, base: str) -> None:
+def _write(configuration: Configuration, folder: Path, base: str, begun: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     freeze.write(configuration, folder / "config.yaml")
-    manifest.write_manifest(configuration, folder, base)
+    manifest.write_manifest(folder, base, begun)
 
 
 def _check_base(folder: Path, configuration: Configuration, base: str) -> None:
@@ -142,10 +144,9 @@ def _check_compiled(folder: Path, passing: list[freeze.Difference]) -> None:
         raise UserError(f"{', '.join(vain)}: other than in the compiled data", why, change)
 
 
-def _check_joins(folder: Path, configuration: Configuration, base: str) -> None:
+def _check_joins(configuration: Configuration, base: str, begun: dict[str, Any]) -> None:
     """Refuse a run that would differ in a confound from what stands in its experiment already."""
-    start = facts.of_start(manifest.start(configuration, folder))
-    now = facts.of(configuration, lock.light(configuration)) | start | {"fingerprint": base}
+    now = facts.of(configuration, lock.light(configuration)) | facts.of_start(begun) | {"fingerprint": base}
     experiment = experiment_folder(configuration)
     if prepared(experiment):
         _check_like(experiment, facts.of_experiment(experiment), now, facts.ARM_ONLY)

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from train import lock
 ROOT = Path(conf.__file__).parent.parent
 
 
-def write_manifest(configuration: Configuration, folder: Path, base: str) -> None:
-    """Write folder/manifest.json, one entry a start; `base` is the fingerprint of the base's folder."""
+def write_manifest(folder: Path, base: str, begun: dict[str, Any]) -> None:
+    """Add `begun`, a start, to folder/manifest.json; `base` is the fingerprint of the base's folder."""
     path = folder / "manifest.json"
     starts = read_json(path)["starts"] if path.exists() else []
-    write_json(path, {"base": base, "starts": [*starts, start(configuration, folder)]})
+    write_json(path, {"base": base, "starts": [*starts, begun]})
 
 
 def start(configuration: Configuration, folder: Path) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def _ask_git(*arguments: str) -> str | None:
     return answer.stdout if answer.returncode == 0 else None
 
 
+@cache
 def _packages() -> dict[str, str]:
     """Every installed distribution and its version."""
     return dict(sorted((found.metadata["Name"], found.version) for found in distributions() if found.metadata["Name"]))

@@ -67,6 +67,7 @@ class Experiment:
     lock: dict[str, Any]
     data: dict[str, Any]  # data/manifest.json
     sweep: dict[str, Any] | None
+    audit: dict[str, Any]  # audit.json; empty where there is none
     unread: list[str] = field(default_factory=list)  # runs left out, and why
 
     @property
@@ -95,7 +96,8 @@ def read_experiment(folder: Path) -> Experiment:
     runs.sort(key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
     name = runs[0].configuration.experiment.name
     lock, data = _json(folder / "lock.json"), _json(folder / "data" / "manifest.json")
-    return Experiment(folder, name, base, runs, lock, data, _sweep(folder, name), unread)
+    sweep, audit = _sweep(folder, name), _json(folder / "audit.json")
+    return Experiment(folder, name, base, runs, lock, data, sweep, audit, unread)
 
 
 def _nothing(folder: Path, missing: str) -> UserError:

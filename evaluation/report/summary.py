@@ -48,6 +48,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "front": sweep,
         "responses": responses(experiment, groups),
         "suite": _suite(experiment),
+        "audit": experiment.audit,
         "packages": packages(experiment),
         "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},
     }
