@@ -90,7 +90,7 @@ CONFIGURATION = (
     _locked("budget", "limit", "the arms may not spend the same", given=MATCHED),
     _locked("train", "steps", "the arms do not see equally many prompts", given=MATCHED),
     _locked("train", "prompts_per_step", "the batch differs: a step is not the same step"),
-    _locked("train", "save_steps", "other checkpoints are scored"),
+    _locked("train", "save_steps", "other checkpoints are scored", given=MATCHED),
     _locked("train", "lr_scheduler_type warmup_steps", "the learning rate takes another course"),
     _locked(
         "train",
