@@ -98,6 +98,7 @@ def row_costs(configuration: Configuration, data: Path) -> np.ndarray:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    repeats = configuration.data.targets_per_prompt
     shape = None if configuration.budget.match == "trained_tokens" else flops.read(configuration.model.path)
     costs: list[int] = []
     with pq.ParquetFile(data / "rows.parquet") as file:
@@ -105,7 +106,7 @@ def row_costs(configuration: Configuration, data: Path) -> np.ndarray:
             prompts, targets = (pc.list_value_length(batch[name]).to_pylist() for name in ("prompt_ids", "target_ids"))
             lengths = iter(pc.list_value_length(pc.list_flatten(batch["target_ids"])).to_pylist())
             for prompt, count in zip(prompts, targets, strict=True):
-                pairs = [(prompt, target) for target in islice(lengths, count)]
+                pairs = [(prompt, target) for target in islice(lengths, count)] or [(prompt, 0)] * repeats
                 costs.append(flops.train(shape, pairs) if shape else sum(target for _, target in pairs))
     return np.array(costs, dtype=np.float64)
 

@@ -38,7 +38,8 @@ class StoredOrderSFTTrainer(SFTTrainer):
         """The step's rows at once: the device is waited for once a step, not once a micro-batch."""
         totals, responses = torch.cat(self.lengths, dim=1).tolist()
         rows = [(total - response, response) for total, response in zip(totals, responses, strict=True)]
-        self.ledger.show(self.prompts_per_step if self.accelerator.is_main_process else 0, rows)
+        shown = [row for row in rows if row[1]]  # a row without a target answers nothing
+        self.ledger.show(self.prompts_per_step if self.accelerator.is_main_process else 0, shown)
         self.ledger.train(rows, passes=1, learned=sum(responses))
         self.lengths = []
 
@@ -77,11 +78,21 @@ def build(
 
 
 def examples(rows: Dataset, order: np.ndarray, targets: int) -> Dataset:
-    """One example a (slot of the order, target): ids, and labels over exactly the response and its end token."""
-    prompts, responses = rows["prompt_ids"], rows["target_ids"]
+    """One example a (slot of the order, target): ids, and labels over exactly the response and its end token.
 
-    def example(row: int, k: int) -> dict[str, list[int]]:
-        prompt, response = list(prompts[row]), list(responses[row][k])
-        return {"input_ids": prompt + response, "labels": [-100] * len(prompt) + response}
+    Made as they are read, so that an order of many epochs takes no memory. A row without a target (data.pairing=union)
+    is spent and trains nothing.
+    """
 
-    return Dataset.from_list([example(int(row), k) for row in order.ravel() for k in range(targets)])
+    def render(batch: dict[str, list[int]]) -> dict[str, list[list[int]]]:
+        found: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
+        for slot, k in zip(batch["slot"], batch["target"], strict=True):
+            row = rows[slot]
+            prompt, response = row["prompt_ids"], row["target_ids"][k] if row["target_ids"] else []
+            found["input_ids"].append(prompt + response)
+            found["labels"].append([-100] * len(prompt) + response)
+        return found
+
+    slots = order.ravel()
+    table = {"slot": np.repeat(slots, targets), "target": np.tile(np.arange(targets), len(slots))}
+    return Dataset.from_dict(table).with_transform(render)

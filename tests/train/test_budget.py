@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
+from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json, read_jsonl, write_json
 from data import order as orders
@@ -59,6 +61,23 @@ def test_a_limited_run_that_was_killed_ends_where_it_would_have(configure, run_f
     ends = [entries(folder)[-1] for folder in (whole, cut)]
     assert ends[0]["step"] == ends[1]["step"] > 3
     assert ends[0]["tokens_trained"] == ends[1]["tokens_trained"] >= 700 > entries(whole)[-2]["tokens_trained"]
+
+
+def test_a_row_without_a_target_is_spent_and_trains_nothing(configure, run_folder, monkeypatch):
+    """Half of the rows lose theirs, as data.pairing=union leaves them; what a step costs is known before, too."""
+    folder = run_folder(configure(data__targets_per_prompt=2, budget={"match": "flops"}))
+    data = folder.parents[2] / "data"
+    rows, stored, _ = read(data)
+    listed = [row | ({"targets": [], "target_ids": []} if i % 2 else {}) for i, row in enumerate(rows.to_list())]
+    halved = Dataset.from_list(listed, features=rows.features)
+    halved.to_parquet(data / "rows.parquet")
+    monkeypatch.setattr("data.compile.read", lambda folder: (halved, stored, {}))
+    worker.run(folder)
+    order, last = horizon.run_order(configure(), stored, len(rows)), entries(folder)[-1]
+    taught = [int(i) for i in order.ravel() if i % 2 == 0]
+    assert 0 < len(taught) < 16 == last["prompts_shown"] and last["completions"] == 2 * len(taught)
+    assert last["tokens_trained"] == sum(len(target) for i in taught for target in listed[i]["target_ids"])
+    assert last["flops"] == budget.row_costs(freeze.read(folder / "config.yaml"), data)[order].sum()
 
 
 def test_device_seconds_end_a_run_too(configure, run_folder):
