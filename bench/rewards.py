@@ -93,7 +93,7 @@ def disturbed(rng: random.Random) -> tuple[int, int]:
 
 
 @contextmanager
-def killing(rng: random.Random, pause: float = 0.3) -> Iterator[list[int]]:
+def killing(rng: random.Random, pause: float = 0.15) -> Iterator[list[int]]:
     """Meanwhile a random worker is killed every now and then, `pause` seconds apart on average; the process ids."""
     killed: list[int] = []
     over = threading.Event()

@@ -79,7 +79,7 @@ def _fraction(text: str) -> Fraction | None:
         return None
     sign, whole, *parts = found.groups()
     above, below = (int(part) for part in parts if part is not None)
-    if below == 0 or (whole and (above < 0 or below < 0)):
+    if below == 0 or (whole and not 0 < above < below):  # a whole number before no proper fraction may be a factor
         return None
     value = int(whole or 0) + Fraction(above, below)
     return -value if sign == "-" else value

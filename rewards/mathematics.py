@@ -73,6 +73,8 @@ def _reference(reference: Any) -> str | None:
     if not isinstance(reference, str):
         return None
     boxed = last_boxed(reference)
+    if boxed is None and "\\boxed" in reference:  # it was cut off
+        return None
     text = reference if boxed is None else boxed
     return text if len(text) <= MAX_LENGTH and normalise(text) else None
 

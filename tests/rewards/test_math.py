@@ -1,4 +1,3 @@
-import json
 import math
 import random
 import subprocess
@@ -10,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import agreement
 from rewards import Request, verify, verify_many
 
 ROOT = Path(__file__).parents[2]
 CLASSES = defaultdict(list)
-for line in (Path(__file__).parent / "answers.jsonl").read_text(encoding="utf-8").splitlines():
-    CLASSES[json.loads(line)["class"]].append(json.loads(line))
+for line in agreement.CLASSES:
+    CLASSES[line["class"]].append(line)
 
 
 def asked(line):
@@ -59,7 +59,21 @@ def test_a_response_that_is_nothing_but_an_answer():
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "  ", None, "\\boxed{}", "9" * 2000, "$", ["3"], True, math.nan, -math.inf, b"3", {"answer": 3}],
+    [
+        "",
+        "  ",
+        None,
+        "\\boxed{}",
+        "so \\boxed{3",
+        "9" * 2000,
+        "$",
+        ["3"],
+        True,
+        math.nan,
+        -math.inf,
+        b"3",
+        {"answer": 3},
+    ],
 )
 def test_bad_reference(reference):
     verdict = verify("math", "\\boxed{3}", reference)

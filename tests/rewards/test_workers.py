@@ -55,7 +55,7 @@ def meet(folder, name, number):
 def test_the_time_limit_kills_off_the_main_thread(answer):
     found = []
     question = ("math", f"\\boxed{{{answer}}}", "5")
-    thread = threading.Thread(target=lambda: found.append(verify(*question, timeout=0.5)))
+    thread = threading.Thread(target=lambda: found.append(verify(*question, timeout=0.3)))
     thread.start()
     thread.join(60)
     assert (found[0].outcome, found[0].reason) == ("unscorable", "timeout")
@@ -155,24 +155,23 @@ def test_a_forked_child_has_workers_of_its_own():
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
 
 
-@pytest.mark.parametrize("folder", [ROOT, Path("/")])
-def test_an_unguarded_script_may_verify_from_anywhere(tmp_path, folder):
+def test_an_unguarded_script_may_verify_from_anywhere(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import rewards\n"
         "print('ran')\n"
         "print(rewards.verify('math', r'\\boxed{\\sqrt{8}}', r'2\\sqrt{2}').outcome)\n"
     )
-    done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.stdout.split(), done.returncode) == (["ran", "right"], 0), done.stderr
 
 
 def test_killed_workers_lose_and_reorder_nothing():
     """A short form of the slow test below."""
-    requests = [measured.request(line) for line in corpus.load()[:100]] + measured.numbers(200)
+    requests = [measured.request(line) for line in corpus.load()[:60]] + measured.numbers(100)
     random.Random(1).shuffle(requests)
     expected = verify_many(requests, 2)
-    with measured.killing(random.Random(1), pause=0.2) as killed:
+    with measured.killing(random.Random(1), pause=0.1) as killed:
         found = verify_many(requests, 2)
     assert found == expected
     assert killed
