@@ -7,10 +7,17 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 matplotlib.use("Agg")
 
 GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
+UNIT_NAMES = {
+    "prompts": "prompts shown",
+    "trained_tokens": "tokens trained",
+    "flops": "FLOPs",
+    "device_seconds": "device seconds",
+}
 BASE_COLOR = "#6b7280"
 ARM_COLORS = ("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86", "#8a6d1b")
 STRATEGY_COLORS = {
@@ -45,6 +52,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
         "gains": gains,
         "steps": steps,
+        "spending": spending,
         "pass_at_k": pass_at_k,
         "strategies": strategies,
         "front": front,
@@ -128,6 +136,44 @@ def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
     tables = [dict(zip(run["steps"], run["greedy"][group], strict=True)) for run in runs]
     shared = [step for step in tables[0] if all(table.get(step) is not None for table in tables)]
     return {step: sum(table[step] for table in tables) / len(tables) for step in shared}
+
+
+def spending(results: dict[str, Any]) -> Figure | None:
+    """Greedy group score against what was spent, in every unit that all ledgers have; dashed with the targets' cost."""
+    runs = [run for own in results["steps"].values() for run in own]
+    units = [unit for unit in UNIT_NAMES if all(None not in run["spent"][unit] for run in runs)]
+    if not units:
+        return None
+    groups, color = results["groups"], colors(results)
+    figure = Figure(figsize=(2.7 * len(units), 2.1 * len(groups) + 0.6), layout="constrained")
+    panels = figure.subplots(len(groups), len(units), sharex="col", sharey=True, squeeze=False)
+    for row, group in zip(panels, groups, strict=True):
+        row[0].set_title(GROUP_NAMES.get(group, group), loc="left", fontweight="bold")
+        row[0].set_ylabel("greedy score (%)")
+        for axes, unit in zip(row, units, strict=True):
+            for arm, own in results["steps"].items():
+                _spending_curves(axes, own, group, unit, color[arm], arm)
+            axes.set_ylim(0, 102)
+    for axes, unit in zip(panels[-1], units, strict=True):
+        axes.set_xlabel(UNIT_NAMES[unit])
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    _legend(figure, panels[0][0])
+    return figure
+
+
+def _spending_curves(axes: Axes, runs: list[dict[str, Any]], group: str, unit: str, color: str, arm: str) -> None:
+    """Each seed thin, their mean by number of checkpoint thick, and the mean again where targets count in."""
+    for run in runs if len(runs) > 1 else ():
+        axes.plot(run["spent"][unit], run["greedy"][group], color=color, alpha=0.3, linewidth=0.9)
+    places = range(min(len(run["steps"]) for run in runs))
+    for name, style in (("spent", "o-"), ("spent_with_targets", "--")):
+        points = [[(run[name][unit][n], run["greedy"][group][n]) for run in runs] for n in places]
+        whole = [point for point in points if not any(None in pair for pair in point)]
+        x, y = ([sum(pair[k] for pair in point) / len(point) for point in whole] for k in (0, 1))
+        if name == "spent" or any(run[name][unit] != run["spent"][unit] for run in runs):
+            label = arm if name == "spent" else f"{arm}, with its targets"
+            axes.plot(x, y, style, color=color, linewidth=1.8, markersize=3.5, label=label)
 
 
 def pass_at_k(results: dict[str, Any]) -> Figure | None:

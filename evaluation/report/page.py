@@ -7,8 +7,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.report.figures import GROUP_NAMES, colors
+from evaluation.report.figures import GROUP_NAMES, UNIT_NAMES, colors
 
+PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 HERE = Path(__file__).parent
 FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
 
@@ -23,6 +24,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "signed": signed,
         "count": count,
         "memory": memory,
+        "prefixed": prefixed,
         "short": short,
         "rate": rate,
     }
@@ -32,6 +34,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         colors=colors(results),
         group_names=GROUP_NAMES,
         formula_names=FORMULA_NAMES,
+        unit_names=UNIT_NAMES,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 
@@ -60,6 +63,14 @@ def memory(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def prefixed(value: float | None) -> str:
+    """A count too large to read, such as FLOPs, with a prefix: 1.23 T."""
+    if value is None:
+        return "–"
+    power = max([n for n in range(len(PREFIXES)) if abs(value) >= 1000**n], default=0)
+    return f"{value / 1000**power:.4g}\u202f{PREFIXES[power]}".rstrip()
 
 
 def rate(value: float) -> str:

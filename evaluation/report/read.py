@@ -30,6 +30,11 @@ class Evaluation:
         return int(self.scores["step"])
 
     @cached_property
+    def cost(self) -> dict[str, Any]:
+        """What the evaluation took, from the ledger.json beside the scores; empty where there is none."""
+        return _json(self.folder / "ledger.json")
+
+    @cached_property
     def items(self) -> dict[str, ItemScores]:
         """Per benchmark, item by item."""
         return item_scores(pq.read_table(self.folder / "items.parquet", columns=list(SCORED)).to_pydict())
@@ -96,7 +101,8 @@ def read_experiment(folder: Path) -> Experiment:
     runs.sort(key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
     name = runs[0].configuration.experiment.name
     lock, data = _json(folder / "lock.json"), _json(folder / "data" / "manifest.json")
-    sweep, audit = _sweep(folder, name), _json(folder / "audit.json")
+    sweep = _sweep(folder, name, runs[0].configuration.budget.match)
+    audit = _json(folder / "audit.json")
     return Experiment(folder, name, base, runs, lock, data, sweep, audit, unread)
 
 
@@ -126,10 +132,15 @@ def _evaluation(folder: Path) -> Evaluation | None:
     return Evaluation(folder, read_json(folder / "scores.json"))
 
 
-def _sweep(folder: Path, name: str) -> dict[str, Any] | None:
-    beside = folder.parent / f"{folder.name}-sweep" / "sweep.json"
-    committed = Path(conf.__file__).parent / "experiment" / f"{name}.sweep.json"
-    return next((read_json(path) for path in (beside, committed) if path.is_file()), None)
+def _sweep(folder: Path, name: str, match: str) -> dict[str, Any] | None:
+    """Of the experiment, or of the one it is with another match: embedded-flops has the rates of embedded."""
+    for one in dict.fromkeys((name, name.removesuffix(f"-{match}"))):
+        beside = folder.parent / f"{one}-sweep" / "sweep.json"
+        committed = Path(conf.__file__).parent / "experiment" / f"{one}.sweep.json"
+        for path in (beside, committed):
+            if path.is_file():
+                return dict(read_json(path))
+    return None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from conf.control import CONFOUND, DERIVED, HARMLESS, TREATMENT
 from conf.freeze import classify_all, flatten
+from evaluation.report.budgets import ended_by_budget
 from evaluation.report.read import Experiment, Run
 from evaluation.scores import mean_of
 from evaluation.transfer import MATH
@@ -70,11 +71,11 @@ def notes(experiment: Experiment) -> list[str]:
     ]
     for run in experiment.runs:
         planned = run.configuration.train.steps
-        if run.last.step < planned:
+        if run.last.step < planned and not ended_by_budget(run):
             found.append(f"{run.arm}, seed {run.seed}: evaluated last at step {run.last.step} of {planned}.")
     if len({tuple(run.seed for run in runs) for runs in arms.values()}) > 1:
         found.append("The arms were not run with the same seeds.")
-    if unmatched(experiment.runs):
+    if unmatched(experiment.runs) and experiment.runs[0].configuration.budget.match == "prompts":
         found.append("The runs were shown different numbers of prompts at the compared checkpoints.")
     return found + _rates(experiment)
 

@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import measures
+from evaluation.report import budgets, measures
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
 from evaluation.scores import mean_of
@@ -34,7 +34,8 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "equal": flat(experiment.lock),
         "data": flat(experiment.data),
         "changed": changed_keys(experiment),
-        "budgets": [_budget(run) for run in experiment.runs],
+        "budget": budgets.rule(experiment),
+        "budgets": [budgets.budget(run, experiment.data.get("counts", {}).get("kept")) for run in experiment.runs],
         "scores": {label: side.scores for label, side in sides.items()},
         "gains": {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms},
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
@@ -81,12 +82,6 @@ def _arm(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _budget(run: Run) -> dict[str, Any]:
-    """The ledger up to the compared checkpoint."""
-    rows = [row for row in run.ledger if row["step"] <= run.last.step]
-    return {"arm": run.arm, "seed": run.seed} | (rows[-1] if rows else {})
-
-
 def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict[str, Any]:
     """Group scores at each evaluated step; step 0 is the base."""
     points = [experiment.base, *(one for one in run.evaluations if one.step > 0)]
@@ -97,7 +92,7 @@ def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict
         }
         for m in MEASURES
     }
-    return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves}
+    return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves, **budgets.along(run)}
 
 
 def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 from conf.files import write_text
 
 Rows = Iterator[dict[str, Any]]
+SPENT = ("spent", "spent_with_targets")
 
 
 def write_tables(results: dict[str, Any], folder: Path) -> None:
@@ -28,6 +29,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "gains": _gains(results),
         "transfer": _transfer(results),
         "budgets": iter(results["budgets"]),
+        "spending": _spending(results),
         "pass_at_k": _pass_at_k(results),
         "steps": _steps(results),
         "strategies": _strategies(results),
@@ -104,6 +106,16 @@ def _steps(results: dict[str, Any]) -> Rows:
                         "greedy": greedy,
                         "sampled": sampled,
                     }
+
+
+def _spending(results: dict[str, Any]) -> Rows:
+    """Group scores against what was spent, one row an evaluated step of a run."""
+    for arm, runs in results["steps"].items():
+        for run in runs:
+            for place, step in enumerate(run["steps"]):
+                units = {f"{name}_{unit}": values[place] for name in SPENT for unit, values in run[name].items()}
+                scores = {f"greedy_{group}": values[place] for group, values in run["greedy"].items()}
+                yield {"arm": arm, "seed": run["seed"], "step": step, **units, **scores}
 
 
 def _strategies(results: dict[str, Any]) -> Rows:
