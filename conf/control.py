@@ -5,6 +5,7 @@ made of its settings), `packages.*`, `code.*` and the machine (manifest.json). T
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 TREATMENT, DERIVED, HARMLESS, CONFOUND = "treatment", "derived", "harmless", "confound"
@@ -135,7 +136,13 @@ LOCK = (
         ("lock.update.responses",),
         "derived",
         "responses a prompt times prompts an update",
-        of=("recipe.trainer", "recipe.q", "recipe.num_generations", "data.targets_per_prompt", "lock.batch"),
+        of=(
+            "recipe.trainer",
+            "recipe.q",
+            "recipe.num_generations",
+            "data.targets_per_prompt",
+            "lock.batch.prompts_per_update",
+        ),
     ),
     _harmless("lock.update", "processes", "the same batch, split over other processes"),
 )
@@ -172,7 +179,7 @@ ARGUMENTS = (
     ),
     _follows("logging_steps", "counted in optimizer updates", "recipe.num_iterations", "recipe.trainer"),
     _follows("warmup_steps", "counted in updates", "train.warmup_steps", "recipe.num_iterations", "recipe.trainer"),
-    _follows("max_completion_length", "as the data say", "data.max_completion_length", "arguments.class"),
+    _follows("max_completion_length", "as the data say", "arguments.class", "data.max_completion_length"),
     _follows("bf16 use_cpu dataloader_pin_memory", "as device and precision ask", "hardware.device", "model.dtype"),
     _follows(
         "train_sampling_strategy",
@@ -251,6 +258,7 @@ def matches(key: str, patterns: tuple[str, ...]) -> bool:
     return any(_length(key, pattern) for pattern in patterns)
 
 
+@cache
 def entry(key: str) -> Entry:
     """What the table says about `key`: its longest match, or UNKNOWN."""
     found = [(max(_length(key, pattern) for pattern in one.keys), one) for one in TABLE if matches(key, one.keys)]

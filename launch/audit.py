@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from conf.control import CONFOUND, DERIVED, HARMLESS, TREATMENT
+from conf.control import CONFOUND, DERIVED, HARMLESS, TABLE, TREATMENT, Entry
 from conf.files import write_json
 from launch import command
 from train.audit import ABSENT, audit, experiment_of
@@ -121,6 +121,27 @@ def why(row: Row) -> str:
     """The reason, what it follows from, and whether it was let pass."""
     follows = f" (from {row['follows_from']})" if row["follows_from"] else ""
     return row["reason"] + follows + (" [let pass by allow_confound]" if row["allowed"] else "")
+
+
+def markdown() -> str:
+    """The table of conf/control.py as docs/control.md prints it."""
+    lines = ["| key | a difference is | because |", "|---|---|---|"]
+    for one in TABLE:
+        keys = " ".join(f"`{key}`" for key in one.keys)
+        lines.append(f"| {keys} | {_kind(one)} | {one.reason} |")
+    return "\n".join(lines)
+
+
+def _kind(one: Entry) -> str:
+    """What a difference in the entry's keys is, with its conditions."""
+    named = ", ".join(f"`{key}`" for key in (*one.of, *one.lacking))
+    if one.kind == "derived":
+        return f"what it is in {named}; else confound"
+    words = {"locked": "confound unless declared", "recipe": "treatment where declared, else confound", "run": HARMLESS}
+    unless = [f"where one run lacks it, what it is in {named}"] if one.lacking else []
+    unless += [f"harmless where {' and '.join(f'`{key}`' for key in one.proof)} are equal"] if one.proof else []
+    unless += [f"derived under `{one.given[0]}` {'/'.join(one.given[1])}"] if one.given else []
+    return "; ".join([words.get(one.kind, one.kind), *unless])
 
 
 def _short(value: Any) -> str:

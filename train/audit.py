@@ -24,22 +24,23 @@ def audit(folders: Sequence[Path]) -> dict[str, Any]:
     A folder is a run's, or an experiment's for all of its runs. Where runs lie in one experiment, what it states about
     its base and data is compared too, as `base`. UserError for fewer than two runs and for a folder that is none.
     """
-    runs = _labelled(_runs(folders))
-    stated = {label: facts.of_run(folder) for label, folder in runs.items()}
-    if len(stated) < 2:
-        raise UserError(
-            f"{', '.join(map(str, folders)) or 'no folder'}", "an audit compares two runs", "name two or more"
-        )
-    base = _base(list(runs.values()))
+    read = {path: facts.of_run(path) for path in _runs(folders)}
+    if len(read) < 2:
+        given = ", ".join(map(str, folders)) or "no folder"
+        raise UserError(given, "an audit compares two runs or more", "name their folders, or an experiment's")
+    labels = _labels(read)
+    stated = {labels[path]: one for path, one in read.items()}
+    moved = {labels[path]: facts.moved(path) for path in read}
+    base = _base(list(read))
     found = _gravest([freeze.classify_all(list(stated.values())), *(_against(base, one) for one in stated.values())])
-    found |= _moved(runs, found) | _missing(stated, found)
-    columns = {label: one | _told(runs[label]) for label, one in stated.items()} | _column(base)
+    found |= _changed(stated, moved, found) | _missing(stated, found)
+    told = {label: {key: ", then ".join(values) for key, values in own.items()} for label, own in moved.items()}
+    columns = {label: one | told[label] for label, one in stated.items()} | _column(base)
     rows = [_row(one, columns) for one in sorted(found.values(), key=_place)]
     compared = len({key for one in stated.values() for key in one})
-    confounds = [row for row in rows if row["class"] == CONFOUND]
     return {
         "runs": list(stated),
-        "verdict": "confounded" if confounds else "controlled",
+        "verdict": "confounded" if any(row["class"] == CONFOUND for row in rows) else "controlled",
         "counts": {name: sum(row["class"] == name for row in rows) for name in CLASSES},
         "compared": compared,
         "equal": compared - len(rows),
@@ -59,27 +60,26 @@ def _runs(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}", "there is no such folder", "name the folders of runs, or of an experiment")
-        inside = sorted(path for path in folder.glob("arms/*/seed-*") if (path / "config.yaml").is_file())
+        inside = sorted(path for path in folder.glob("arms/*/seed-*") if _has_begun(path))
         if (folder / "arms").is_dir() and not inside:
             raise UserError(f"{folder}", "no arm of this experiment has begun", "run its arms first")
         found += inside or [folder]
     return list(dict.fromkeys(path.resolve() for path in found))
 
 
-def _labelled(runs: list[Path]) -> dict[str, Path]:
-    """arm/seed-n -> folder; with the experiment's or the folder's name before it where that is not one run's alone."""
-    plain = {path: _label(path) for path in runs}
-    labels = list(plain.values())
-    wanted = {path: label if labels.count(label) == 1 else f"{_before(path)}: {label}" for path, label in plain.items()}
-    taken = list(wanted.values())
-    return {label if taken.count(label) == 1 else str(path): path for path, label in wanted.items()}
+def _has_begun(folder: Path) -> bool:
+    return (folder / "lock.json").is_file() or any(folder.glob("checkpoints/step-*"))
 
 
-def _label(folder: Path) -> str:
-    if not (folder / "config.yaml").is_file():
-        return folder.name
-    configuration = freeze.read(folder / "config.yaml")
-    return f"{configuration.recipe.name}/seed-{configuration.seed}"
+def _labels(read: Mapping[Path, Facts]) -> dict[Path, str]:
+    """Folder -> arm/seed-n; with the experiment's or the folder's name before it where that is not one run's alone."""
+    plain = {path: f"{one['recipe.name']}/seed-{one['seed']}" for path, one in read.items()}
+    named = {path: f"{_before(path)}: {label}" if _twice(label, plain) else label for path, label in plain.items()}
+    return {path: str(path) if _twice(label, named) else label for path, label in named.items()}
+
+
+def _twice(label: str, labels: Mapping[Path, str]) -> bool:
+    return list(labels.values()).count(label) > 1
 
 
 def _before(folder: Path) -> str:
@@ -109,17 +109,17 @@ def _gravest(several: list[dict[str, Difference]]) -> dict[str, Difference]:
     return found
 
 
-def _moved(runs: dict[str, Path], found: dict[str, Difference]) -> dict[str, Difference]:
+def _changed(
+    stated: Mapping[str, Facts], moved: Mapping[str, dict[str, list[str]]], found: Mapping[str, Difference]
+) -> dict[str, Difference]:
     """What changed within a run and matters: a confound, whatever the other runs are like."""
     changed: dict[str, Difference] = {}
-    for folder in runs.values():
-        allowed = tuple(freeze.read(folder / "config.yaml").allow_confound)
-        for key, values in facts.moved(folder).items():
-            if entry(key).kind == "locked":
-                reason = f"{CHANGED}: {entry(key).reason}"
-                passes = freeze.matches(key, allowed)
-                changed[key] = Difference(key, (values[0], values[-1]), CONFOUND, reason, allowed=passes)
-    return {key: one if key not in found else freeze.graver(one, found[key]) for key, one in changed.items()}
+    for label, own in moved.items():
+        for key, values in ((key, values) for key, values in own.items() if entry(key).kind == "locked"):
+            allowed = freeze.matches(key, tuple(stated[label]["allow_confound"]))
+            one = Difference(key, (values[0], values[-1]), CONFOUND, f"{CHANGED}: {entry(key).reason}", allowed=allowed)
+            changed[key] = freeze.graver(one, found.get(key, one))
+    return changed
 
 
 def _missing(stated: Mapping[str, Facts], found: dict[str, Difference]) -> dict[str, Difference]:
@@ -131,11 +131,6 @@ def _missing(stated: Mapping[str, Facts], found: dict[str, Difference]) -> dict[
 
 def _place(one: Difference) -> tuple[int, str]:
     return CLASSES.index(one.kind), one.key
-
-
-def _told(folder: Path) -> dict[str, str]:
-    """Values of what changed within a run, all of them."""
-    return {key: ", then ".join(values) for key, values in facts.moved(folder).items()}
 
 
 def _column(base: Facts) -> dict[str, Facts]:
