@@ -31,18 +31,32 @@ def dearest(configurations: list[Configuration]) -> str:
     """The arm whose step is expected to spend most at responses of equal length; of equals one that samples."""
 
     def cost(one: Configuration) -> tuple[float, bool]:
-        step, match = estimate.step(one), one.budget.match
+        step, match = estimate.step(one, *estimate.usual_lengths(one)), one.budget.match
         return (step.trained_tokens if match == "trained_tokens" else step.flops, one.recipe.trainer == "policy")
 
     return max(configurations, key=cost).recipe.name
 
 
-def check(configuration: Configuration) -> None:
-    """UserError where FLOPs are to be matched and cannot be counted."""
-    if configuration.budget.match == "flops" and flops.read(configuration.model.path) is None:
-        given = f"budget.match=flops with model.path={configuration.model.path}"
-        why = "its FLOPs cannot be counted: it has no config.json here, or a model_type unknown to models/flops.py"
-        raise UserError(given, why, "set budget.match to prompts, trained_tokens or device_seconds")
+def check(configurations: list[Configuration]) -> None:
+    """UserError, before anything is spent, where what is to be matched cannot be counted."""
+    for one in configurations:
+        match = one.budget.match
+        given = f"budget.match={match} with model.path={one.model.path} data.targets={one.data.targets}"
+        if match == "flops" and flops.read(one.model.path) is None:
+            why = (
+                "FLOPs cannot be counted: the model has no config.json here, or a model_type unknown to models/flops.py"
+            )
+            raise UserError(given, why, "set budget.match to prompts, trained_tokens or device_seconds")
+        if made(one) is None:
+            why = "budget.count_targets asks for what the targets cost, and that is not known in this unit"
+            raise UserError(given, why, "set targets.parameters for `make targets`, or budget.count_targets=false")
+
+
+def made(configuration: Configuration) -> float | None:
+    """What counts as spent before the first step: the targets of an arm that imitates, where they count."""
+    nothing = {"prompts_shown": 0, "tokens_trained": 0, "flops": 0, "device_seconds": 0.0}
+    budget = configuration.budget
+    return spent(nothing | targets_cost(configuration), budget.match, budget.count_targets)
 
 
 def last_entry(run: Path) -> Mapping[str, Any]:
@@ -54,11 +68,8 @@ def limited(configuration: Configuration, dearer: Configuration, entry: Mapping[
     """`configuration` with the spending of the dearer arm's run (its last ledger entry) as its limit, the steps that
     takes, and checkpoints at the same shares of the budget; `data` holds the compiled data set."""
     budget, train = configuration.budget, configuration.train
-    limit = spent(entry, budget.match, budget.count_targets)
-    if limit is None:
-        given = f"budget.match={budget.match} budget.count_targets={budget.count_targets}"
-        raise UserError(given, f"what {dearer.recipe.name} spent is not known", "set budget.count_targets=false")
-    own = configuration.model_copy(update={"budget": budget.model_copy(update={"limit": float(limit)})})
+    limit = float(spent(entry, budget.match, budget.count_targets) or 0)
+    own = configuration.model_copy(update={"budget": budget.model_copy(update={"limit": limit})})
     needed = steps_to_spend(own, dearer, entry, data)
     steps = math.ceil(needed * margin(own))
     saves = math.ceil(train.save_steps * needed / entry["step"])
@@ -72,9 +83,7 @@ def margin(configuration: Configuration) -> float:
 
 def steps_to_spend(configuration: Configuration, dearer: Configuration, entry: Mapping[str, Any], data: Path) -> int:
     """Steps after which the limit is spent: exact for an arm that imitates, on tokens or FLOPs; estimated otherwise."""
-    budget = configuration.budget
-    start = {"tokens_trained": 0, "flops": 0, "device_seconds": 0.0} | targets_cost(configuration)
-    left = budget.limit - (spent(start, budget.match, budget.count_targets) or 0)
+    left = configuration.budget.limit - (made(configuration) or 0)
     if _known(configuration):
         return _counted(configuration, left, row_costs(configuration, data), np.load(data / "order.npy"))
     return max(1, math.ceil(left / _expected(configuration, dearer, entry)))
@@ -114,9 +123,8 @@ def row_costs(configuration: Configuration, data: Path) -> np.ndarray:
 def _expected(configuration: Configuration, dearer: Configuration, entry: Mapping[str, Any]) -> float:
     """What a step is expected to spend where prompts and responses are as long, and the device as fast, as the dearer
     run had them."""
-    prompt = entry["tokens_prompted"] / entry["completions"]
-    trained = entry["tokens_generated"] or entry["tokens_trained"]
-    response = trained / entry["completions"]
+    answered = entry["tokens_generated"] or entry["tokens_trained"]
+    prompt, response = (max(1, round(tokens / entry["completions"])) for tokens in (entry["tokens_prompted"], answered))
     own = estimate.step(configuration, prompt, response)
     if configuration.budget.match == "trained_tokens":
         return own.trained_tokens

@@ -15,7 +15,6 @@ USUAL_LENGTH = 0.2  # of the longest response allowed
 BENCHMARKS = 14
 START_SECONDS = 12.0  # imports, loading
 
-
 # stands in where a model's sizes are unknown: two operations a token, so that work is counted in tokens
 UNKNOWN = Shape(
     hidden_size=1, layers=1, heads=0, kv_heads=0, head_dim=0, intermediate_size=1, mlp_matrices=1, vocab_size=0
@@ -27,33 +26,34 @@ class Step:
     """What one step is expected to spend."""
 
     completions: int
-    trained_tokens: float
-    generate: float  # FLOPs
-    train: float  # FLOPs, scoring included
+    trained_tokens: int
+    generate: int  # FLOPs
+    train: int  # FLOPs, scoring included
 
     @property
-    def flops(self) -> float:
+    def flops(self) -> int:
         return self.generate + self.train
 
 
-def step(configuration: Configuration, prompt: float = 0, response: float = 0) -> Step:
-    """One step at prompts and responses of so many tokens; 0: as long as they usually are under the limits."""
-    recipe, data, shape = configuration.recipe, configuration.data, flops.read(configuration.model.path) or UNKNOWN
-    asked, written = (
-        round(prompt or data.max_prompt_length * USUAL_LENGTH),
-        round(response or data.max_completion_length * USUAL_LENGTH),
-    )
-    samples = recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt
-    count = configuration.train.prompts_per_step * samples
+def usual_lengths(configuration: Configuration) -> tuple[int, int]:
+    """Tokens that a prompt and a response usually have, under the longest allowed."""
+    data = configuration.data
+    return round(data.max_prompt_length * USUAL_LENGTH), round(data.max_completion_length * USUAL_LENGTH)
+
+
+def step(configuration: Configuration, prompt: int, response: int) -> Step:
+    """One step at prompts and responses of so many tokens."""
+    recipe, prompts = configuration.recipe, configuration.train.prompts_per_step
+    shape = flops.read(configuration.model.path) or UNKNOWN
+    samples = recipe.num_generations if recipe.q == "policy" else configuration.data.targets_per_prompt
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
-    rows = [(asked, written)]
-    train = count * passes * flops.train(shape, rows)
-    scored = (passes > 1) + (recipe.beta > 0)
+    scorings = (passes > 1) + (recipe.beta > 0)  # of the old policy and of the reference
+    count, rows = prompts * samples, [(prompt, response)]
+    train = passes * flops.train(shape, rows) + scorings * flops.score(shape, rows)
     generate = 0
     if recipe.q == "policy":
-        reading = configuration.train.prompts_per_step * flops.forward(shape, asked, 1)
-        generate = reading + count * flops.decode(shape, asked, max(0, written - 1))
-    return Step(count, float(count * passes * written), generate, train + scored * count * flops.score(shape, rows))
+        generate = prompts * flops.forward(shape, prompt, 1) + count * flops.decode(shape, prompt, response - 1)
+    return Step(count, count * passes * response, generate, count * train)
 
 
 def seconds(configuration: Configuration) -> float | None:

@@ -45,7 +45,7 @@ def pairs(overrides: list[str]) -> list[Configuration]:
 
 def train_matched(configurations: list[Configuration], usage: Usage) -> None:
     """The dearer arm with every seed; then the others, each with the spending of that arm at its seed as its limit."""
-    budget.check(configurations[0])
+    budget.check(configurations)
     arm = budget.dearest(configurations)
     first = [one for one in configurations if one.recipe.name == arm]
     match = first[0].budget.match

@@ -123,7 +123,13 @@ def targets_cost(configuration: Configuration) -> Entry:
     does not know the teacher's size, or its devices."""
     if configuration.recipe.q == "policy" or not configuration.data.targets:
         return dict(NO_TARGETS)
-    made: Mapping[str, Any] = read_json(Path(configuration.data.targets) / "manifest.json")["ledger"]
+    manifest = Path(configuration.data.targets) / "manifest.json"
+    if not manifest.is_file():
+        why = "there is no manifest.json in it, so what the targets cost is not known"
+        raise UserError(
+            f"data.targets={configuration.data.targets}", why, "set it to a folder that `make targets` made"
+        )
+    made: Mapping[str, Any] = read_json(manifest)["ledger"]
     cost, tokens = made["flops_generate"], made["tokens_prompted"] + made["tokens_generated"]
     if cost is None and made["teacher_parameters"]:
         cost = flops.of_parameters(made["teacher_parameters"], tokens)

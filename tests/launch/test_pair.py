@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import UserError
-from conf.files import read_json, read_jsonl
+from conf.files import read_json, read_jsonl, write_json
 from conf.schema import Configuration
 from evaluation.spending import spent
 from launch import budget, estimate, pair
@@ -89,10 +89,17 @@ def test_an_arm_that_samples_less_gets_more_steps(tmp_path: Path) -> None:
     )  # 16 prompts, 4 responses of 20 tokens: 100, doubled
 
 
-def test_flops_of_an_unknown_model_are_refused_before_anything_is_spent(make: Make) -> None:
+def test_what_cannot_be_counted_is_refused_before_anything_is_spent(make: Make, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="model_type"):
-        budget.check(make("budget.match=flops"))
-    budget.check(make("budget.match=trained_tokens"))
+        budget.check([make("budget.match=flops")])
+    budget.check([make("budget.match=trained_tokens")])
+    unknown = dict.fromkeys(("flops_generate", "teacher_parameters", "device_seconds"))
+    known = dict.fromkeys(("responses", "rejected", "tokens_prompted", "tokens_generated", "seconds"), 1)
+    write_json(tmp_path / "manifest.json", {"ledger": known | unknown})
+    targets = ["budget.match=device_seconds", f"data.targets={tmp_path}"]
+    with pytest.raises(UserError, match="count_targets"):
+        budget.check([make("recipe=grpo", *targets), make("recipe=sft", *targets, "budget.count_targets=true")])
+    budget.check([make("recipe=sft", *targets), make("recipe=grpo", *targets, "budget.count_targets=true")])
 
 
 def test_each_match_has_a_folder_of_its_own() -> None:

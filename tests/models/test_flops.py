@@ -1,15 +1,23 @@
 """Counted FLOPs against those that torch sees in the model's own forward, backward and generation."""
 
+import copy
 import subprocess
 import sys
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    DynamicCache,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from models import flops
-from models.generation import generate
 
 SIZES = {"vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
 
@@ -67,17 +75,23 @@ def test_training_with_and_without_gradient_checkpointing(model, recomputed):
     assert measured == pytest.approx(flops.train(given, [(25, 15)] * 3, recomputed), rel=0.01)
 
 
-def test_generation_with_a_cache():
-    """Two prompts of one length, three responses each; rows leave the batch as they end, each at its own length."""
-    model = make("qwen3").eval()
-    prompts, found = [row.tolist() for row in ids(2, 12) for _ in range(3)], []
-    limits = {"end_id": 7, "pad_id": 0, "max_new_tokens": 60, "temperature": 1.0, "seeds": list(range(6))}
-    ends = torch.zeros(200)
-    ends[7] = 3.0  # an end about every tenth token
-    model.lm_head.register_forward_hook(lambda module, given, logits: logits + ends)
-    counted = seen(lambda: found.extend(generate(model, prompts, **limits)))
-    assert len(set(map(len, found))) > 3
-    assert counted == pytest.approx(flops.generate(flops.shape(model.config.to_dict()), prompts, found), rel=0.01)
+def test_generation_with_a_cache(model):
+    """Every distinct prompt is read once; then each response goes on from that cache, a token at a time."""
+    model.eval()
+    prompts = [row.tolist() for row in (*ids(1, 12), *ids(1, 30))]
+    asked, responses = [prompts[0]] * 3 + [prompts[1]] * 2, [[9] * n for n in (1, 7, 25, 2, 40)]
+
+    @torch.no_grad()
+    def work():
+        for prompt in prompts:
+            read = DynamicCache(config=model.config)
+            model(torch.tensor([prompt]), past_key_values=read, logits_to_keep=1)
+            for response in (own for given, own in zip(asked, responses, strict=True) if given == prompt):
+                cache = copy.deepcopy(read)
+                for token in response[:-1]:
+                    model(torch.tensor([[token]]), past_key_values=cache)
+
+    assert seen(work) == pytest.approx(flops.generate(flops.shape(model.config.to_dict()), asked, responses), rel=0.01)
 
 
 def test_a_decode_step_costs_less_than_reading_all_again():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from conf.errors import UserError
 from conf.files import read_json, read_jsonl, write_json
 from data import order as orders
 from data.compile import read
@@ -186,6 +187,8 @@ def made(folder, **changes):
 
 
 def test_targets_are_booked_apart_for_the_arm_that_imitates_them(configure, tmp_path):
+    with pytest.raises(UserError, match="no manifest.json"):
+        ledger.targets_cost(configure(data__targets=str(tmp_path)))
     made(tmp_path)
     cost = ledger.targets_cost(configure(data__targets=str(tmp_path)))
     assert cost["targets_flops"] == 5.0e6 and cost["targets_device_seconds"] == 20.0
