@@ -49,6 +49,7 @@ class Hooks(TrainerCallback):
         if state.is_world_process_zero:
             self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
             self.evaluate(model, step)
+        processes.wait()  # for the one that evaluates, off the clock
         forget_peak()
         self.records.ledger.start_clock()  # neither saving nor evaluating is training
 

@@ -69,6 +69,7 @@ def _train(
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         catch_up(configuration, folder, records.resumed_at)
+    processes.wait()
     if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     clear(folder)
