@@ -42,7 +42,7 @@ def compile_dataset(configuration: Configuration, folder: Path | str) -> Manifes
     with _scratch(folder) as scratch:
         described = _compile(configuration, scratch)
         train, seed = configuration.train, configuration.data.seed
-        order = orders.make(described["rows_for_policy_arms"], train.steps, train.prompts_per_step, seed)
+        order = orders.make(described["counts"]["kept"], train.steps, train.prompts_per_step, seed)
         storage.write_order(scratch / "order.npy", order)
         digests = storage.digests(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,10 +162,13 @@ def _described(work: Work, kept: int, taught: int) -> Manifest:
     """What the manifest says of the rows: how many left and why, and how many each kind of arm can use."""
     refused = ("not_right", "special_token_in_text", "over_max_completion_length", "repeated")
     return {
-        "counts": {name: work.counts[name] for name in ("loaded", *REASONS)} | {"kept": kept},
+        "counts": {
+            **{name: work.counts[name] for name in ("loaded", *REASONS)},
+            "kept": kept,
+            "rows_for_policy_arms": kept,
+            "rows_for_teacher_arms": taught,
+        },
         "pairing": work.configuration.data.pairing,
-        "rows_for_policy_arms": kept,
-        "rows_for_teacher_arms": taught,
         "targets": {
             "present": work.teacher is not None,
             **{name: work.targets[name] for name in ("written", *refused)},

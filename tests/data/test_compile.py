@@ -141,7 +141,8 @@ def test_every_reason_is_counted_once(configure, tmp_path):
     ]
     given = {"targets_per_prompt": 3, "near_duplicate_similarity": 0.4}
     manifest = compile_dataset(configure({"source": write(tmp_path / "a.jsonl", rows), **given}), tmp_path / "out")
-    assert manifest["counts"] == {"loaded": 17, **dict.fromkeys(REASONS, 1), "kept": 6}
+    usable = {"kept": 6, "rows_for_policy_arms": 6, "rows_for_teacher_arms": 6}
+    assert manifest["counts"] == {"loaded": 17, **dict.fromkeys(REASONS, 1), **usable}
     assert manifest["targets"]["repeated"] == 12
     assert manifest["decontamination"] == {"ngram": 13, "by_benchmark": {held_out.benchmark: 1}}
     assert all(len(found["target_ids"]) == 3 for found in read(tmp_path / "out")[0])
@@ -195,9 +196,10 @@ def test_pairing_decides_about_rows_that_only_some_arms_can_use(configure, tmp_p
     reasons = ("without_target", "target_not_right", "special_token_in_text", "over_max_completion_length")
     assert manifest["pairing"] == pairing
     assert manifest["targets"]["rows_without"] == dict.fromkeys(reasons, 1)
-    assert manifest["rows_for_teacher_arms"] == 4 == sum(bool(targets) for targets in rows["targets"])
-    assert manifest["rows_for_policy_arms"] == len(rows) == (8 if pairing == "union" else 4)
-    assert all(manifest["counts"][reason] == (pairing == "intersection") for reason in reasons)
+    counts = manifest["counts"]
+    assert counts["rows_for_teacher_arms"] == 4 == sum(bool(targets) for targets in rows["targets"])
+    assert counts["rows_for_policy_arms"] == len(rows) == (8 if pairing == "union" else 4)
+    assert all(counts[reason] == (pairing == "intersection") for reason in reasons)
     assert set(order.ravel()) == set(range(len(rows)))
     for found in rows:
         assert len(found["targets"]) == len(found["target_ids"]) == (found["prompt"] in ("0+1", "1+1", "2+1", "3+1"))
@@ -206,7 +208,8 @@ def test_pairing_decides_about_rows_that_only_some_arms_can_use(configure, tmp_p
 def test_a_source_without_any_response_is_for_policy_arms_alone(configure, tmp_path):
     source = write(tmp_path / "a.jsonl", [row(i, solution="") for i in range(5)])
     manifest = compile_dataset(configure({"source": source}), tmp_path / "out")
-    assert (manifest["rows_for_policy_arms"], manifest["rows_for_teacher_arms"]) == (5, 0)
+    counts = manifest["counts"]
+    assert (counts["rows_for_policy_arms"], counts["rows_for_teacher_arms"]) == (5, 0)
 
 
 def test_batches_are_cut_where_nothing_changes_because_of_it(configure, tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def test_only_right_responses_are_imitated_and_the_source_s_own_never(compiled):
     assert manifest["targets"]["not_right"] == 3
     assert manifest["targets"]["rows_without"]["without_target"] == 2
     assert manifest["targets"]["rows_without"]["target_not_right"] == 1
-    assert manifest["rows_for_teacher_arms"] == 2 == manifest["rows_for_policy_arms"]
+    assert manifest["counts"]["rows_for_teacher_arms"] == 2 == manifest["counts"]["rows_for_policy_arms"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_cannot_be_taken_gives_its_place_to_the_next(compiled):
     assert targets["0+1"] == texts("0+1", "well") and targets["1+1"] == targets["3+1"] == []
     assert manifest["targets"]["over_max_completion_length"] == 2
     assert manifest["targets"]["special_token_in_text"] == 1
-    assert manifest["rows_for_policy_arms"] == 5 and manifest["rows_for_teacher_arms"] == 1
+    assert manifest["counts"]["rows_for_policy_arms"] == 5 and manifest["counts"]["rows_for_teacher_arms"] == 1
 
 
 def test_fewer_than_a_step_takes_are_repeated(compiled):
