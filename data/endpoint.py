@@ -31,6 +31,7 @@ WAITING = 4096  # answers that may wait for their verdict before no more is aske
 EXCERPT = 300  # characters of a server's own words that are kept
 
 _AGAIN = (408, 425, 429)  # and every 5xx
+_KINDS = {429: "rate_limited", 408: "timeout", **dict.fromkeys((401, 403, 404), "denied")}
 
 
 class Task(NamedTuple):
@@ -162,7 +163,7 @@ def _answer(server: Server, task: Task) -> Row:
     status, header, body = _post(server, request)
     if status != 200:
         again = status in _AGAIN or status >= 500
-        kind = "rate_limited" if status == 429 else "server_error" if again else "refused"
+        kind = _KINDS.get(status, "server_error" if again else "refused")
         raise Failed(kind, f"{status}: {_excerpt(body)}", again, retry_after(header, time.time()))
     return _parsed(body, server.given.thinking)
 
@@ -262,7 +263,7 @@ def _first(server: Server, task: Task, stop: threading.Event) -> tuple[Server, R
     """The first row, and the server as it wants to be asked; UserError where it refuses the key or the model."""
     while True:
         row = ask(server, task, stop)
-        status = row["detail"][:3] if row["failure"] == "refused" else ""
+        status = row["detail"][:3] if row["failure"] in ("denied", "refused") else ""
         if status in ("401", "403"):
             raise _refused_key(server.given, row["detail"])
         if status == "404":

@@ -34,7 +34,7 @@ from models import flops
 from models.seeds import stream
 
 HARMLESS = {"base_url", "parameters", "samples", "concurrency", "timeout", "retries"}  # they change no response
-HOPELESS = ("unreachable", "timeout", "rate_limited", "server_error", "refused")
+HOPELESS = {"unreachable", "timeout", "rate_limited", "server_error", "denied"}
 PATIENCE = 64  # of these in a row, each tried as often as asked, after which the server is taken for lost
 SHOWN_SECONDS = 0.5  # between two notes of how far it is
 PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "httpx2", "math-verify")
@@ -127,6 +127,8 @@ def _sample(configuration: Configuration, folder: Path, prompts: Sequence[Prompt
     tasks = (Task(prompts[p].text, k, stream(seed, "targets", prompts[p].text, k) % 2**31) for p, k in missing)
     judged, wanted = Parts(folder / "verdicts"), {prompt.text: prompt for prompt in prompts}
     tally = Counter(total=stored.where.size, done=stored.where.size - len(missing))
+    # once something was answered, a request refused speaks of its prompt and not of them all
+    hopeless = HOPELESS if stored.totals["responses"] else HOPELESS | {"refused"}
     lost, shown = 0, 0.0
     for rows in _asked(configuration, folder, tasks):
         pairs = [(wanted[row["prompt"]], row) for row in rows if row["failure"] is None]
@@ -136,7 +138,9 @@ def _sample(configuration: Configuration, folder: Path, prompts: Sequence[Prompt
         if time.monotonic() - shown > SHOWN_SECONDS:
             shown = time.monotonic()
             write_json(folder / "progress.json", tally)
-        lost = _in_a_row(lost, rows)
+        for row in rows:
+            lost = lost + 1 if row["failure"] in hopeless else 0
+        hopeless = HOPELESS if pairs else hopeless
         if lost >= PATIENCE:
             raise _lost(configuration, lost, rows[-1])
     write_json(folder / "progress.json", tally)
@@ -180,13 +184,6 @@ def _counter(configuration: Configuration) -> Callable[[Row], Row]:
         return {name: row[name] if row[name] is not None else counted[name] for name in counted} | {"estimated": True}
 
     return fill
-
-
-def _in_a_row(before: int, rows: Sequence[Row]) -> int:
-    """How many failures that speak of the server itself stand at the end of all rows so far."""
-    for row in rows:
-        before = before + 1 if row["failure"] in HOPELESS else 0
-    return before
 
 
 def _lost(configuration: Configuration, times: int, row: Row) -> UserError:

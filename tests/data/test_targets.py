@@ -17,6 +17,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
 from data import endpoint, responses, targets
+from data.compile import compile_dataset, read
 from models.seeds import stream
 from models.tiny import make_model, make_tokenizer
 from tests.openai_server import USAGE, serve, text
@@ -133,6 +134,7 @@ def test_a_request_says_what_the_configuration_says(configure, folder):
         ("trickles", "timeout"),
         ("silent", "timeout"),
         ("400", "refused"),
+        ("404", "denied"),
         ("429", "rate_limited"),
         ("503", "server_error"),
     ],
@@ -251,6 +253,21 @@ def test_a_server_lost_for_good_ends_the_run_and_loses_nothing(configure, folder
     assert 20 * PROMPTS - kept <= len(server.asked) - before <= 20 * PROMPTS - 20 + 4
 
 
+def test_prompts_that_are_refused_do_not_end_a_run_that_answers_others(configure, folder):
+    first = []
+
+    def behave(body, times):
+        first.append(body["messages"][0]["content"])
+        return "right" if first[0] == first[-1] else "400"
+
+    with serve(behave) as server:
+        manifest = targets.make(configure(server.url, samples=20), folder)
+        assert manifest["counts"]["right"] == 20 and manifest["failures"] == {"refused": 20 * (PROMPTS - 1)}
+        server.behave = lambda body, times: "400"
+        error = refused(configure(server.url, samples=20), folder / "another")
+    assert "400" in error.why
+
+
 def test_the_key_is_sent_and_written_nowhere(configure, folder, monkeypatch):
     monkeypatch.setenv(endpoint.KEY, "sk-very-secret")
     seen = []
@@ -342,6 +359,17 @@ def test_rows_without_solutions_are_asked(configure, folder, tmp_path):
     with serve() as server:
         targets.make(configure(server.url, {"source": str(path)}), folder)
     assert {row["prompt"] for row in table(folder)} == {"1+1", "2+2"}
+
+
+def test_the_compile_step_imitates_the_right_and_whole_ones(configure, folder):
+    with serve(lambda body, times: ("right", "wrong", "cut")[body["seed"] % 3]) as server:
+        manifest = targets.make(configure(server.url, samples=6), folder)
+    compile_dataset(configure(data={"targets": str(folder)}), folder / "compiled")
+    rows = read(folder / "compiled")[0]
+    whole = [row for row in table(folder) if row["outcome"] == "right" and row["finish_reason"] == "stop"]
+    assert len(rows) == manifest["counts"]["prompts_with_right"] > 0
+    assert all(row["targets"] == [text(row["prompt"], right=True)] for row in rows)
+    assert {row["prompt"] for row in rows} == {row["prompt"] for row in whole}
 
 
 # --- what a response is -----------------------------------------------------------------------------------------------
