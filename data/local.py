@@ -12,7 +12,7 @@ from data.responses import Row
 
 Keep = Callable[[list[Row]], None]
 
-VLLM_ROUNDS = 16  # requests given to vLLM at a time, in units of targets.concurrency; their end is when they are kept
+ROUNDS = 8  # times targets.concurrency: how many are sampled before they are kept; rows that end make room for others
 
 
 def model_path(configuration: Configuration) -> str:
@@ -21,7 +21,7 @@ def model_path(configuration: Configuration) -> str:
 
 
 def with_transformers(configuration: Configuration, tasks: Iterator[Task], keep: Keep) -> Iterator[list[Row]]:
-    """Rows in batches of `targets.concurrency`, each already kept."""
+    """Rows, each already kept; `targets.concurrency` of them are written at a time."""
     import torch
 
     from models.loading import load
@@ -34,7 +34,7 @@ def with_transformers(configuration: Configuration, tasks: Iterator[Task], keep:
         attn_implementation=own.attn_implementation,
         trust_remote_code=own.trust_remote_code,
     )
-    for batch in _batches(tasks, given.concurrency):
+    for batch in _batches(tasks, ROUNDS * given.concurrency):
         try:
             rows = _generated(configuration, model, tokenizer, batch)
         except torch.OutOfMemoryError:
@@ -59,7 +59,7 @@ def with_vllm(configuration: Configuration, tasks: Iterator[Task], keep: Keep) -
         max_num_seqs=given.concurrency,
     )
     limits = {"max_tokens": given.max_new_tokens, "temperature": given.temperature, "top_p": given.top_p}
-    for batch in _batches(tasks, VLLM_ROUNDS * given.concurrency):
+    for batch in _batches(tasks, ROUNDS * given.concurrency):
         prompts = [_prompt_ids(configuration, tokenizer, task) for task in batch]
         settings = [SamplingParams(seed=task.seed, **limits) for task in batch]
         asked = [{"prompt_token_ids": ids} for ids in prompts]
