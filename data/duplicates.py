@@ -22,7 +22,8 @@ class Shingles:
     """The 5-gram sets of all rows, in a file of 8 bytes an n-gram; a row of fewer words is one run of all of them."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.file = path, path.open("w+b")
+        self.path = path
+        path.write_bytes(b"")
         self.sizes: list[np.ndarray] = []
         self.counters = np.zeros(_BUCKETS, np.uint32)
 
@@ -36,7 +37,8 @@ class Shingles:
         numbers, owners = numbers[order], owners[order]
         again = (numbers[1:] == numbers[:-1]) & (owners[1:] == owners[:-1])
         kept = np.concatenate([np.ones(min(1, len(numbers)), bool), ~again])
-        numbers[kept].tofile(self.file)
+        with self.path.open("ab") as file:
+            numbers[kept].tofile(file)
         self.sizes.append(np.bincount(owners[kept], minlength=len(texts)))
         np.add.at(self.counters, _bucket(numbers[kept]), 1)
 
@@ -92,7 +94,6 @@ class Shingles:
         return common >= similarity * (small + large - common) - 1e-9
 
     def _read(self, start: int, count: int) -> np.ndarray:
-        self.file.flush()
         return np.fromfile(self.path, np.uint64, count, offset=int(start) * 8)
 
 

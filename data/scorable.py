@@ -10,7 +10,7 @@ _PROBES = {"math": "\\boxed{0}", "choice": "a", "text": "0", "instruction": "0",
 _UNUSABLE = ("bad_reference", "timeout", "crash")
 
 # Mathematics that math-verify reads in a moment, so that no worker has to show it: of the 935 different answers in
-# MATH's test set that are no plain numbers all but 11 are of this form, and it reads each of them.
+# MATH's test set that are no plain numbers all but 15 are of this form, and it reads every one of them.
 _COMMANDS = (
     r"[dt]?frac|sqrt|pi|theta|alpha|beta|cdot|times|left|right|pm|infty|cup|in|text|mathrm|mbox|textbf|circ|degree"
     r"|q?quad|leq?|geq?|begin\{pmatrix\}|end\{pmatrix\}"
@@ -22,7 +22,7 @@ _PLAIN = re.compile(
 )
 # but no division by zero, no difference of infinities, no huge number, no deep nesting, and something that is said
 _ODD = re.compile(r"[0-9]{13}|\{0*\}|frac.?0|infty[^,]*infty|\{[^}]*\{[^}]*\{[^}]*\{[^}]*\{")
-_SAID = re.compile(r"(?<![A-Za-z\\])[0-9A-Za-z]|\\pi|\\infty")
+_SAID = re.compile(r"[0-9]|(?<![A-Za-z\\])[A-Za-z]|\\pi|\\infty")
 _LONGEST = 200  # characters
 
 

@@ -74,6 +74,19 @@ def test_a_subset_of_a_folder_of_data_files(tmp_path):
     assert loaded(known.model_copy(update={"subset": "socratic"}))["prompt"] == "another"
 
 
+def test_a_published_chat_is_imitated_instead_of_the_solution(tmp_path):
+    cells = OPEN_R1 | {
+        "messages": [NUMINA["messages"][0], {"role": "assistant", "content": "<think>hm</think> \\boxed{2}"}]
+    }
+    datasets.Dataset.from_list([cells]).to_parquet(tmp_path / "a.parquet")
+    row = loaded(compose(["data=open_r1_math", f"data.source={tmp_path}/a.parquet", "data.messages=messages"]).data)
+    assert (row["prompt"], row["reference"], row["solution"]) == (
+        NUMINA["problem"],
+        "2",
+        "<think>hm</think> \\boxed{2}",
+    )
+
+
 def test_gsm8k_solutions_end_in_a_box_and_have_no_calculator():
     row = columns.row(compose(["data=gsm8k"]).data, 0, GSM8K)
     assert row["solution"] == ("In May she sold 48/2 = 24 clips.\nIn all that is 48+24 = 72 clips.\n\\boxed{72}")
