@@ -265,6 +265,12 @@ def entry(key: str) -> Entry:
     return max(found, key=lambda pair: pair[0])[1] if found else UNKNOWN
 
 
+def speaks_of(pattern: str) -> bool:
+    """Whether the table has an entry for `pattern`, or for what lies below it."""
+    below = any(matches(key.removesuffix("*"), (pattern,)) for one in TABLE for key in one.keys)
+    return below or entry(pattern) is not UNKNOWN
+
+
 def _length(key: str, pattern: str) -> int:
     """Characters of `pattern` that `key` begins with as a whole; 0 where it does not match."""
     head = pattern.removesuffix("*")

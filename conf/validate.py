@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from conf import control
 from conf.errors import UserError
 from conf.schema import Configuration
 
@@ -81,6 +82,8 @@ def _check_together(configuration: Configuration) -> None:
             "an experiment needs an arm and a seed",
             "name at least one of each",
         )
+    for name, keys in (("recipe.treatment", recipe.treatment), ("allow_confound", configuration.allow_confound)):
+        _check_keys(name, keys)
     shared = sorted(set(experiment.seeds) & set(experiment.sweep_seeds))
     if shared:
         raise UserError(
@@ -88,3 +91,15 @@ def _check_together(configuration: Configuration) -> None:
             "learning rates chosen on the report's own seeds make its scores too good",
             "give experiment.sweep_seeds other seeds",
         )
+
+
+def _check_keys(name: str, given: list[str]) -> None:
+    """Refuse a key in `given` that is none of the schema's and no fact of the table of conf/control.py."""
+    keys = known_keys()
+    sections = {key.partition(".")[0] for key in keys}
+    for one in given:
+        facts = one.partition(".")[0] not in sections and control.speaks_of(one)
+        if not facts and not any(control.matches(key, (one,)) or control.matches(one, (key,)) for key in keys):
+            guess = nearest(one)
+            change = f"write {guess}" if guess else "choose a key of conf/schema.py or of docs/control.md"
+            raise UserError(f"{name}: {one}: no such key", "it would let nothing differ, in silence", change)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.control import CONFOUND, DERIVED, HARMLESS, TABLE, TREATMENT, Entry
+from conf.errors import UserError
 from conf.files import write_json
 from launch import command
 from train.audit import ABSENT, audit, experiment_of
@@ -41,11 +42,14 @@ def main(arguments: list[str]) -> None:
 
 
 def write(experiment: Path) -> dict[str, Any] | None:
-    """Audit every run of an experiment that has begun, and write its audit.json; None for fewer than two runs."""
+    """Audit every evaluated run of an experiment, and write its audit.json; None where that cannot be done."""
     runs = [path for path in sorted(experiment.glob("arms/*/seed-*")) if any(path.glob("evaluation/step-*"))]
-    if len(runs) < 2:
+    try:
+        found = audit(runs)
+    except UserError as error:
+        (experiment / "audit.json").unlink(missing_ok=True)
+        print(f"not audited: {error.given}: {error.why}", flush=True)
         return None
-    found = audit(runs)
     write_json(experiment / "audit.json", found)
     return found
 

@@ -42,9 +42,12 @@ def of_run(folder: Path) -> Facts:
     if not (folder / "config.yaml").is_file():
         change = "name run folders, runs/EXPERIMENT/arms/ARM/seed-N, or the folder of an experiment"
         raise UserError(f"{folder}", "it holds no config.yaml, so it is no run", change)
-    read = {name: read_json(folder / file) for name, file in FILES.items() if _is_json(folder / file)}
+    read = {name: _content(folder / file) for name, file in FILES.items() if _is_json(folder / file)}
     manifest = read.get("manifest", {})
     starts = effective(manifest)
+    if any("code" not in start for start in starts):
+        change = "remove the folder, or give experiment.name=NAME for a new one"
+        raise UserError(f"{folder / FILES['manifest']}", "an older version of this project wrote it", change)
     known = {"fingerprint": manifest["base"], "starts": len(starts), **of_start(starts[-1])} if starts else {}
     there = {f"files.{name}": "there" if (folder / file).is_file() else "missing" for name, file in FILES.items()}
     return of(freeze.read(folder / "config.yaml"), read.get("lock"), read.get("arguments")) | known | there
@@ -59,7 +62,7 @@ def of_experiment(folder: Path) -> Facts:
 def effective(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The starts that made what is there: those since the last that began at the first step."""
     starts = manifest.get("starts", [])
-    first = max((i for i, start in enumerate(starts) if not start["from_step"]), default=0)
+    first = max((i for i, start in enumerate(starts) if not start.get("from_step")), default=0)
     return list(starts[first:])
 
 
@@ -67,7 +70,7 @@ def moved(folder: Path) -> dict[str, list[str]]:
     """Facts that changed between the starts of one run: key -> its values, in order."""
     path = folder / "manifest.json"
     stated = [of_start(start) for start in effective(read_json(path))] if path.is_file() else []
-    keys = freeze.differences(stated[0], stated[-1]) if stated else ()
+    keys = {key: None for one in stated[1:] for key in freeze.differences(stated[0], one)}
     return {key: list(dict.fromkeys(str(one.get(key)) for one in stated)) for key in keys}
 
 
@@ -81,6 +84,13 @@ def _kind(key: str) -> str:
     """Its section; of a lock the part of the lock."""
     parts = key.split(".")
     return ".".join(parts[:2]) if parts[0] == "lock" else parts[0]
+
+
+def _content(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except ValueError:
+        raise UserError(f"{path}", "it is cut short or damaged, so it states nothing", "copy it again") from None
 
 
 def _is_json(path: Path) -> bool:

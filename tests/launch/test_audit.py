@@ -13,7 +13,6 @@ from conf.control import TABLE
 from conf.errors import UserError
 from conf.files import read_json, write_json
 from conf.schema import Configuration
-from evaluation.report import write_report
 from evaluation.report.page import render
 from evaluation.report.read import read_experiment
 from evaluation.report.summary import summarize
@@ -200,34 +199,27 @@ def test_letting_pass_mixes_no_settings_in_one_run(experiment: Path, make: Make)
 # --- where it is shown ------------------------------------------------------------------------------------------------
 
 
-def paged(root: Path) -> str:
-    """The page anew, with the figures that are there."""
-    figures = {path.stem: path for path in (root / "report" / "figures").glob("*.svg")}
-    return render(summarize(read_experiment(root)), figures)
-
-
 def test_page_one_shows_the_verdict(tmp_path: Path) -> None:
     root = write_experiment(tmp_path / "runs" / "tiny")
-    assert "Not audited" in write_report(root).read_text()
+    for arm in ("sft", "grpo"):  # these folders were written by hand, with a manifest of no start
+        write_json(root / "arms" / arm / "seed-0" / "manifest.json", {"base": "0" * 64, "starts": []})
     found = audit.write(root)
-    assert found is not None and found["verdict"] == "confounded", "these runs were written by hand, without locks"
+    assert found is not None and found["verdict"] == "confounded", "they have no locks"
+    results = summarize(read_experiment(root))
+    assert results["audit"] == found
+    (tmp_path / "empty.svg").write_text("<svg/>")
+    figures = dict.fromkeys(("gains", "steps", "pass_at_k", "strategies", "front", "budgets"), tmp_path / "empty.svg")
     row = {
-        **{
-            "key": "lock.base.tokenizer",
-            "class": "confound",
-            "reason": "the tokenizer's files are others",
-            "allowed": True,
-        },
+        **{"key": "lock.base.tokenizer", "class": "confound", "reason": "the files are others", "allowed": True},
         **{"follows_from": "", "values": {"sft/seed-0": "a" * 64, "grpo/seed-0": "<b>"}},
     }
-    write_json(root / "audit.json", {**found, "differences": [row]})
-    page = paged(root)
+    page = render({**results, "audit": {**found, "differences": [row]}}, figures)
     alarm = page[page.index('class="alarm"') :][:1500]
     assert "lock.base.tokenizer" in alarm and "files are others" in alarm and "allow_confound" in alarm
     assert "<b>" not in alarm and page.index("lock.base.tokenizer") < page.index('id="budgets"')
-    write_json(root / "audit.json", {**found, "differences": [], "verdict": "controlled"})
-    page = paged(root)
+    page = render({**results, "audit": {**found, "differences": []}}, figures)
     assert "Controlled." in page and 'class="alarm"' not in page
+    assert "Not audited" in render({**results, "audit": {}}, figures)
 
 
 def test_the_documented_table_is_the_one_in_code() -> None:
@@ -235,6 +227,28 @@ def test_the_documented_table_is_the_one_in_code() -> None:
     missing = [line for line in audit.markdown().splitlines() if line not in text]
     assert not missing, "python -c 'from launch.audit import markdown; print(markdown())' prints the table to paste"
     assert len(audit.markdown().splitlines()) == len(TABLE) + 2
+
+
+def test_keys_that_nothing_is_are_refused() -> None:
+    for wrong in (
+        "allow_confound=pakages.torch",
+        "recipe.treatment=[recipe.learnig_rate]",
+        "allow_confound=[train.stepz]",
+    ):
+        with pytest.raises(UserError, match="no such key"):
+            compose([wrong])
+    compose(["allow_confound=[lock,packages,code.train,train,train.steps,lock.base.weights]"])
+
+
+def test_damaged_and_older_folders_are_users_errors(experiment: Path, make: Make) -> None:
+    grpo = begun(make("recipe=grpo"))
+    edit(grpo / "manifest.json", lambda tree: tree["starts"][0].pop("code"))
+    with pytest.raises(UserError, match="older version"):
+        audit.audit([experiment])
+    (grpo / "lock.json").write_text('{"base": {')
+    with pytest.raises(UserError, match="damaged"):
+        audit.audit([experiment])
+    assert audit.write(experiment) is None and not (experiment / "audit.json").exists()
 
 
 def test_a_plain_word_is_a_list_of_one() -> None:
