@@ -1,10 +1,11 @@
 """How fast verdicts are, and whether hopeless answers and killed workers can harm the others."""
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -93,19 +94,19 @@ def disturbed(rng: random.Random) -> tuple[int, int]:
 
 
 @contextmanager
-def killing(rng: random.Random, pause: float = 0.15) -> Iterator[list[int]]:
-    """Meanwhile a random worker is killed every now and then, `pause` seconds apart on average; the process ids."""
+def killing(rng: random.Random, pause: float = 0.3, most: float = math.inf) -> Iterator[list[int]]:
+    """Meanwhile random workers are killed, `pause` seconds apart on average, so many at `most`; the process ids."""
     killed: list[int] = []
     over = threading.Event()
 
     def kill() -> None:
-        while not over.wait(rng.uniform(0, 2 * pause)):
-            servers = psutil.Process().children()
-            workers = [worker for server in servers for worker in server.children()]
-            if workers:
-                victim = rng.choice(workers)
-                victim.kill()
-                killed.append(victim.pid)
+        while not over.wait(rng.uniform(0, 2 * pause)) and len(killed) < most:
+            with suppress(psutil.NoSuchProcess):  # it went by itself
+                workers = [worker for server in psutil.Process().children() for worker in server.children()]
+                if workers:
+                    victim = rng.choice(workers)
+                    victim.kill()
+                    killed.append(victim.pid)
 
     thread = threading.Thread(target=kill)
     thread.start()

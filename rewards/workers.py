@@ -24,18 +24,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pebble import ProcessExpired, ProcessPool
 
 from rewards.mathematics import prepare_aside
 from rewards.verdict import Result, Task
 
-MEMORY = 4 * 1024**3  # bytes of address space a worker may take
+_GIB = 1024**3
+_PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+MEMORY = max(_GIB, min(4 * _GIB, _PHYSICAL // 4))  # bytes of address space a worker may take
 GRACE = 2.0  # seconds after which a worker that nobody killed ends itself, for the parent may be gone
 START = 60.0  # seconds a worker may take to start
-ATTEMPTS = 5  # a worker may be killed by something other than its task; when so many die on it, it is the task's fault
+ATTEMPTS = 20  # workers that may be killed from outside on one task, before it is taken for the task's fault
 STARTS = 20  # workers in a row that may end before they begin
+OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, 255)  # ends that no task brings about; 255: multiprocessing does not know
 ASIDE = 6  # workers of one call for what looks endless, beside the ordinary ones
 ROOM = max(16, 2 * (os.cpu_count() or 1))  # workers at work at any time, whatever the calls ask for
 TICK = 0.2  # seconds between two looks at workers that do not answer
@@ -70,7 +73,7 @@ def run(tasks: Sequence[Task], workers: int = 1) -> list[Result]:
     `workers`: processes at once, those for what looks endless not counted. Raises RuntimeError where none can start.
     """
     found: dict[int, Result] = {}
-    deaths: Counter[int] = Counter()
+    kills: Counter[int] = Counter()
     misses = 0
     left = _queues(tasks)
     busy: dict[Future[Result], _Job] = {}
@@ -80,13 +83,15 @@ def run(tasks: Sequence[Task], workers: int = 1) -> list[Result]:
             for future in _finished(busy):
                 job = busy.pop(future)
                 result = _result(future)
-                _release(job.worker, alive=result is not None and result != CRASH)
-                deaths[job.place] += result == CRASH
-                misses = _missed(misses) if result is None else 0
-                if result is not None and (result != CRASH or deaths[job.place] == ATTEMPTS):
+                _release(job.worker, alive=isinstance(result, tuple) and result != CRASH)
+                misses = _missed(misses) if result == "not begun" else 0
+                kills[job.place] += result == "killed"
+                if isinstance(result, tuple):
                     found[job.place] = result
-                else:
+                elif kills[job.place] < ATTEMPTS:
                     left[_aside(tasks[job.place])].appendleft(job.place)
+                else:
+                    found[job.place] = CRASH
     finally:
         for job in busy.values():
             _release(job.worker, alive=False)
@@ -145,16 +150,18 @@ def _finished(busy: dict[Future[Result], _Job]) -> list[Future[Result]]:
     return [*done, *(f for f in waiting if now > busy[f].until or not busy[f].worker.pool.active)]
 
 
-def _result(future: Future[Result]) -> Result | None:
-    """What the task came to, CRASH where its worker died on it; None where it never began."""
+def _result(future: Future[Result]) -> Result | Literal["killed", "not begun"]:
+    """What the task came to, CRASH where its worker died of it; or why nobody knows."""
     try:
         return future.result(timeout=0)
     except TimeoutError:
-        return TIMED_OUT if future.done() else None
+        return TIMED_OUT if future.done() else "not begun"
     except ProcessExpired as death:
-        return TIMED_OUT if death.exitcode == -signal.SIGALRM else CRASH
+        if death.exitcode == -signal.SIGALRM:
+            return TIMED_OUT
+        return "killed" if death.exitcode in OUTSIDE else CRASH
     except (BrokenProcessPool, CancelledError):
-        return None
+        return "not begun"
 
 
 def _work(task: Task) -> Result:

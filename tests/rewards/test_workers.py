@@ -168,10 +168,10 @@ def test_an_unguarded_script_may_verify_from_anywhere(tmp_path):
 
 def test_killed_workers_lose_and_reorder_nothing():
     """A short form of the slow test below."""
-    requests = [measured.request(line) for line in corpus.load()[:60]] + measured.numbers(100)
+    requests = [measured.request(line) for line in corpus.load()[:100]] + measured.numbers(200)
     random.Random(1).shuffle(requests)
     expected = verify_many(requests, 2)
-    with measured.killing(random.Random(1), pause=0.1) as killed:
+    with measured.killing(random.Random(1), pause=0.1, most=8) as killed:
         found = verify_many(requests, 2)
     assert found == expected
     assert killed
