@@ -15,7 +15,7 @@ MAX_LENGTH = 1000  # characters of an answer; a longer one is no answer
 ALONE = 200  # characters of a response without a stated answer that algebra still looks at; prose costs it seconds
 
 _ENDLESS = re.compile(  # what may keep sympy busy for ever; most of it takes milliseconds
-    r"\^\{?-?[0-9]{5}|\^\{[^{}]*\^|(?:[0-9]{4}|[)}])!|[0-9]{4}\}?\s*\\choose|\\(?:sum|prod|int|lim|binom)\b|\{{9}"
+    r"\^\{?-?[0-9]{5}|\^\{[^{}]*\^|(?:[0-9]{4}|[)}])!|\\(?:sum|prod|int|lim|[dt]?binom|choose)(?![a-zA-Z])|\{{9}"
 )
 
 
