@@ -4,8 +4,16 @@ from models.folder import check, digest
 from models.render import batch_prompt_ids, batch_response_ids, prompt_ids, response_ids, response_text
 
 __all__ = [
-    *("batch_prompt_ids", "batch_response_ids", "check", "digest", "generate", "load", "load_tokenizer"),
-    *("prompt_ids", "response_ids", "response_text"),
+    "batch_prompt_ids",
+    "batch_response_ids",
+    "check",
+    "digest",
+    "generate",
+    "load",
+    "load_tokenizer",
+    "prompt_ids",
+    "response_ids",
+    "response_text",
 ]
 
 
