@@ -75,5 +75,8 @@ lint: $(READY)  ## ruff (format and lint) and mypy
 audit: $(READY)  ## what differs between runs, and whether it was declared: make audit RUNS="FOLDER FOLDER ..."
 	@$(PY) -m launch.audit $(RUNS)
 
-compare reproduce plan fetch-offline bench:
+bench: $(READY)  ## measure every figure the project promises (runs/bench.json)
+	@$(PY) -m bench $(ARGS)
+
+compare reproduce plan fetch-offline:
 	@echo "coming: make $@ is not there yet" >&2; exit 2
