@@ -11,9 +11,9 @@ Outcome = Literal["right", "wrong", "unscorable"]
 class Verdict:
     """The judgement of one response.
 
-    `reason` is one short word for machines: `match` or `mismatch` where an answer was compared, else why it was not
-    (`no_answer`, `truncated_thought`, `ambiguous`, `too_long`, `unparsable`, `bad_reference`, `timeout`, `crash`,
-    `error`, and what single kinds add).
+    `reason` is one short word for machines: `match` or `mismatch` where an answer was compared, else why it was not:
+    `no_answer`, `truncated_thought`, `ambiguous`, `too_long`, `unparsable`, `bad_reference`, `timeout`, `memory`,
+    `crash`, `error`; of code also `exception`, `syntax`, `no_entry_point`, `not_plain`, `output_limit`, `sandbox`.
     `extracted` is the answer as found in the response, None where there was none.
     """
 
