@@ -245,6 +245,7 @@ MACHINE = (
     Entry(("devices",), "locked", "another kind of device: other kernels, other rounding, seconds that do not compare"),
     Entry(("device_count",), "harmless", "how many devices there are; the batch is lock.batch"),
     Entry(("system", "cores", "memory_gb"), "harmless", "the machine around the device"),
+    Entry(("sandbox",), "harmless", "what confined model-written code; every mechanism reaches the same verdicts"),
     Entry(("time", "command", "starts"), "harmless", "when, how and how often the run was started"),
     Entry(("files",), "locked", "the file is missing, so nothing shows that what it states was equal"),
 )

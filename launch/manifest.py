@@ -14,6 +14,7 @@ import conf
 from conf.files import read_json, write_json
 from conf.schema import Configuration
 from launch import machine
+from rewards import sandbox
 from train import lock
 
 ROOT = Path(conf.__file__).parent.parent
@@ -38,6 +39,7 @@ def start(configuration: Configuration, folder: Path) -> dict[str, Any]:
         "system": platform.platform(),
         "device": configuration.hardware.device,
         "devices": machine.devices(),
+        "sandbox": sandbox.mechanism(),
         "cores": machine.cores(),
         "memory_gb": round(machine.memory_gb(), 1),
         "packages": _packages(),

@@ -27,7 +27,7 @@ def of_start(start: dict[str, Any]) -> Facts:
     """One start in manifest.json: packages, code, machine. Package names are written as indexes normalise them."""
     packages = {re.sub(r"[-_.]+", "-", name).lower(): found for name, found in start["packages"].items()}
     on_device = start["device"] != "cpu"
-    keys = ("time", "command", "git", "python", "device", "system", "cores", "memory_gb")
+    keys = ("time", "command", "git", "python", "device", "system", "sandbox", "cores", "memory_gb")
     return freeze.flatten({key: start[key] for key in keys}) | {
         "python_minor": ".".join(start["python"].split(".")[:2]),
         "devices": sorted(set(start["devices"])) if on_device else ["cpu"],
