@@ -1,16 +1,26 @@
 """The one generator: SFT targets, rollouts and evaluation sample through it, with one random stream a row."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
+
+from conf.errors import UserError
+from models import plain
+from models.draws import pick, uniforms
+from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
 
+READ_TOKENS = 16384  # of prompts read in one forward pass, where rows can join others
+READ_PADDING = 256  # tokens of padding that are worth a forward pass of its own
+JOIN_SHARE = 0.25  # of the places that must be free before more prompts are read
 
-@torch.inference_mode()
+
 def generate(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -21,82 +31,137 @@ def generate(
     temperature: float,
     seeds: Sequence[int] | None = None,
     batch_size: int = 256,
+    batch_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> list[list[int]]:
     """Responses in the order of `prompts`, each ending in `end_id` unless cut at `max_new_tokens`.
 
     Temperature 0 is greedy. Otherwise row i samples from its own stream `seeds[i]`, so what it draws does not depend on
-    its neighbours in the batch. Equal prompts are read once; finished rows leave the batch.
+    its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
+    full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
+    read once, and a row that ends makes room for one that waits. `progress` hears how many rows of all have ended.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
             f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
         )
-    training = model.training
+    writing = _Writing(prompts, end_id, max_new_tokens, temperature, seeds)
+    with evaluating(model), torch.inference_mode():
+        slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
+        while writing.waiting or (slots and slots.rows):
+            places = writing.places(slots.rows if slots else [], batch_size, batch_tokens)
+            if slots is None:
+                writing.all_at_once(model, pad_id, places)
+            elif writing.worth_joining(slots, places):
+                writing.join(slots, places)
+            else:
+                writing.step(slots)
+            if progress:
+                progress(writing.ended, len(prompts))
+    return writing.responses
+
+
+class _Writing:
+    """What one call of `generate` has drawn and written, and which rows wait."""
+
+    def __init__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        end_id: int,
+        limit: int,
+        temperature: float,
+        seeds: Sequence[int] | None,
+    ) -> None:
+        self.prompts, self.end_id, self.limit, self.temperature = prompts, end_id, limit, temperature
+        self.seeds = seeds if temperature > 0 else None
+        self.waiting = deque(sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), tuple(prompts[i]))))
+        self.responses: list[list[int]] = [[] for _ in prompts]
+        self.draws: dict[int, np.ndarray] = {}  # of the rows being written
+        self.logits: list[torch.Tensor] = []  # of their next tokens, in as many parts as joined
+        self.ended = 0
+
+    def places(self, rows: Sequence[int], batch_size: int, batch_tokens: int | None) -> int:
+        """Rows that may be written at a time, these among them."""
+        if batch_tokens is None:
+            return batch_size
+        longest = max((len(self.prompts[row]) for row in (*rows, *list(self.waiting)[:1])), default=0)
+        return max(1, min(batch_size, batch_tokens // (longest + self.limit)))
+
+    def worth_joining(self, slots: Slots, places: int) -> bool:
+        """Whether rows can join: reading a few prompts costs nearly as much as reading many."""
+        free = places - len(slots.rows)
+        enough = slots.joinable and free >= max(1, min(JOIN_SHARE * places, len(self.waiting)))
+        return bool(self.waiting) and (not slots.rows or enough)
+
+    def join(self, slots: Slots, places: int) -> None:
+        """Have the next waiting rows read."""
+        limits = (READ_TOKENS, READ_PADDING) if slots.joinable else (math.inf, math.inf)
+        rows = self._next(places - len(slots.rows), *limits)
+        planned = min(places, len(slots.rows) + len(rows) + len(self.waiting)) if self.waiting else 0
+        self.logits.append(slots.join(rows, [self.prompts[row] for row in rows], planned))
+        if self.seeds is not None:
+            self.draws |= zip(rows, uniforms([self.seeds[row] for row in rows], self.limit), strict=True)
+
+    def step(self, slots: Slots) -> None:
+        """One more token of every row; those that end leave."""
+        logits = torch.cat(self.logits).float()
+        if logits.sum().isnan():
+            why = "no token can be chosen: the weights have diverged, or overflow in their type"
+            raise UserError(
+                "logits that are not numbers", why, "lower recipe.learning_rate, or set model.dtype=float32"
+            )
+        tokens = logits.argmax(-1) if self.seeds is None else self._sample(slots.rows, logits)
+        going = []
+        for place, (row, token) in enumerate(zip(slots.rows, tokens.tolist(), strict=True)):
+            self.responses[row].append(token)
+            if token != self.end_id and len(self.responses[row]) < self.limit:
+                going.append(place)
+            else:
+                self.draws.pop(row, None)
+        if len(going) < len(tokens):
+            self.ended += len(tokens) - len(going)
+            tokens = tokens[slots.keep(going)]
+        self.logits = [slots.step(tokens)] if going else []
+
+    def all_at_once(self, model: Any, pad_id: int, places: int) -> None:
+        """The next waiting rows, as long as their prompts are equally long, from the first token to the last."""
+        rows = self._next(places, math.inf, 0)  # some of these models take padding for text
+        draws = None if self.seeds is None else uniforms([self.seeds[row] for row in rows], self.limit)
+        asked = [self.prompts[row] for row in rows]
+        found = plain.write(model, asked, draws, self.temperature, self.end_id, pad_id, self.limit)
+        for row, response in zip(rows, found, strict=True):
+            self.responses[row] = response
+        self.ended += len(rows)
+
+    def _next(self, room: int, tokens: float, padding: float) -> list[int]:
+        """Up to `room` waiting rows, of which so many tokens are to be read at most, and so many of padding."""
+        rows = [self.waiting.popleft()]
+        width = len(self.prompts[rows[0]])
+        tokens -= width
+        while self.waiting and len(rows) < room:
+            prompt = self.prompts[self.waiting[0]]
+            if prompt != self.prompts[rows[-1]]:
+                tokens, padding = tokens - width, padding - (width - len(prompt))
+            if tokens < 0 or padding < 0:
+                break
+            rows.append(self.waiting.popleft())
+        return rows
+
+    def _sample(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+        uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
+        return pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Every module in evaluation mode, and afterwards each as it was, with no buffer left that autograd cannot use."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    rows = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i])))
-    responses: list[list[int]] = [[] for _ in prompts]
-    for start in range(0, len(rows), batch_size):
-        batch = rows[start : start + batch_size]
-        draws = uniforms([seeds[i] for i in batch], max_new_tokens) if temperature > 0 and seeds is not None else None
-        found = _generate_batch(model, [prompts[i] for i in batch], draws, temperature, max_new_tokens, end_id, pad_id)
-        for i, response in zip(batch, found, strict=True):
-            responses[i] = response
-        if progress:
-            progress(start + len(batch), len(rows))
-    model.train(training)
-    return responses
-
-
-def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
-    """float32 [rows, count] in [0, 1): one counter-based stream a row."""
-    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count, dtype=np.float32) for seed in seeds])
-
-
-def _generate_batch(model, prompts, draws, temperature, limit, end_id, pad_id) -> list[list[int]]:
-    """One batch: read each distinct prompt once, then a token a step for the rows that still write."""
-    logits, cache, mask = _prefill(model, prompts, pad_id)
-    alive = torch.arange(len(prompts), device=logits.device)
-    position = mask.sum(1)
-    tokens = torch.full((len(prompts), limit), pad_id, dtype=torch.long, device=logits.device)
-    lengths = torch.full((len(prompts),), limit, device=logits.device)
-    randoms = None if draws is None else torch.from_numpy(draws).to(logits.device)
-    for step in range(limit):
-        chosen = logits.argmax(-1) if randoms is None else pick(logits, temperature, randoms[alive, step])
-        tokens[alive, step] = chosen
-        going = chosen != end_id
-        lengths[alive[~going]] = step + 1
-        if not going.any() or step == limit - 1:
-            break
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-        if not going.all():
-            kept = going.nonzero().squeeze(1)
-            alive, chosen, mask, position = alive[kept], chosen[kept], mask[kept], position[kept]
-            cache.batch_select_indices(kept)
-        out = model(
-            input_ids=chosen[:, None], attention_mask=mask, position_ids=position[:, None], past_key_values=cache
-        )
-        logits, position = out.logits[:, -1].float(), position + 1
-    return [row[:length] for row, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
-
-
-def _prefill(model, prompts, pad_id):
-    """(next-token logits [rows, vocabulary], cache, attention mask [rows, length]); prompts come sorted."""
-    distinct = [p for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
-    which = np.cumsum([i > 0 and p != prompts[i - 1] for i, p in enumerate(prompts)])
-    width = max(map(len, distinct))
-    ids = torch.tensor([[pad_id] * (width - len(p)) + list(p) for p in distinct], device=model.device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in distinct], device=model.device)
-    cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1)
-    rows = torch.from_numpy(which).to(model.device)
-    cache.batch_select_indices(rows)
-    return out.logits[:, -1].float()[rows], cache, mask[rows]
-
-
-def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> torch.Tensor:
-    """Invert the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows]."""
-    cumulative = torch.softmax(logits / temperature, -1).cumsum(-1)
-    point = uniform[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+            for name, buffer in module.named_buffers(recurse=False):
+                if buffer.is_inference():
+                    setattr(module, name, buffer.clone())

@@ -1,0 +1,27 @@
+"""Random tokens, each row's from its own stream."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+NUMBERS = 1 << 25  # probabilities held at a time
+
+
+def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
+    """float32 [rows, count] in [0, 1): one counter-based stream a row."""
+    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count, dtype=np.float32) for seed in seeds])
+
+
+def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> torch.Tensor:
+    """Invert the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows]."""
+    rows = max(1, NUMBERS // logits.shape[-1])
+    pieces = zip(logits.split(rows), uniform.split(rows), strict=True)
+    return torch.cat([_pick(*piece, temperature) for piece in pieces])
+
+
+def _pick(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:
+    # float64: in a large vocabulary, rounding would swallow small probabilities once the sum is near 1
+    cumulative = torch.softmax(logits / temperature, -1).cumsum(-1, dtype=torch.float64)
+    point = uniform[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)

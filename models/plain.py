@@ -1,0 +1,60 @@
+"""Generation for models whose forward pass takes no cache of keys and values (Mamba, RWKV): transformers' own loop."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from models.draws import pick
+from models.slots import padded
+
+
+class Drawn(LogitsProcessor):
+    """Leaves one token to each row: the one its own stream draws."""
+
+    def __init__(self, draws: np.ndarray, temperature: float, columns: int) -> None:
+        self.draws, self.temperature, self.columns = torch.from_numpy(draws), temperature, columns
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        uniform = self.draws[:, input_ids.shape[1] - self.columns].to(scores.device)
+        tokens = pick(scores.float(), self.temperature, uniform)
+        return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)
+
+
+def write(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    draws: np.ndarray | None,
+    temperature: float,
+    end_id: int,
+    pad_id: int,
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """One response a prompt, all in one batch; `draws` [prompts, max_new_tokens] where temperature is not 0."""
+    ids, mask = padded(prompts, pad_id, model.device)
+    wanted = GenerationConfig(
+        do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end_id, pad_token_id=pad_id, use_cache=True
+    )
+    processors = [] if draws is None else [Drawn(draws, temperature, ids.shape[1])]
+    with _without_own_settings(model):
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=wanted,
+            logits_processor=LogitsProcessorList(processors),
+        )
+    found = out[:, ids.shape[1] :].tolist()
+    return [row[: row.index(end_id) + 1] if end_id in row else row for row in found]
+
+
+@contextmanager
+def _without_own_settings(model: Any) -> Iterator[None]:
+    """transformers fills what is not asked for from the model's own settings, a repetition penalty say."""
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
