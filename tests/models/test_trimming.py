@@ -48,10 +48,10 @@ def test_values_and_gradients_are_those_of_one_pass(model, rows_at_a_time):
     found, nothing, others = trimmed(scorer(model, seen), ids, mask, keep, rows_at_a_time)
     (found * weights).sum().backward()
     assert none is None and nothing is None
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(others, other)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(others, other, rtol=1e-5, atol=1e-6)
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient)
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)  # norms run in float32
     assert len(seen) == -(-6 // rows_at_a_time)
     assert sum(rows * columns for rows, columns in seen) < 6 * 21
 
