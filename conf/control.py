@@ -59,6 +59,7 @@ CONFIGURATION = (
         "which runs are planned; every run states its own arm, seed and learning rate",
     ),
     _harmless("hardware", "name workers reward_workers", "how the work is spread over processes, not what is computed"),
+    _harmless("hardware", "generation_tokens", "responses generated at a time: memory only, as suite.batch_size"),
     _locked(
         "hardware",
         "device threads matmul_precision",

@@ -143,6 +143,7 @@ class Hardware(Section):
     workers: Positive = 2  # arms trained side by side
     reward_workers: Positive = 1  # processes that judge responses, beside the arm's own
     matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
+    generation_tokens: Positive = 131072  # of prompts and responses at full length that are generated at a time; memory
 
 
 class Logger(Section):

@@ -85,6 +85,7 @@ def _generated(configuration: Configuration, model: Any, tokenizer: Any, batch: 
         temperature=given.temperature,
         seeds=[task.seed for task in batch],
         batch_size=given.concurrency,
+        batch_tokens=configuration.hardware.generation_tokens,
     )
     return [
         _row(configuration, tokenizer, task, prompt, ids, "stop" if ids[-1] == tokenizer.eos_token_id else "length")

@@ -94,15 +94,17 @@ def _graded(
 ) -> list[dict[str, Any]]:
     suite = configuration.suite
     seeds = [stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None
+    rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in {item.prompt for item, _ in wanted}}
     responses = generate(
         model,
-        [prompt_ids(tokenizer, item.prompt) for item, _ in wanted],
+        [rendered[item.prompt] for item, _ in wanted],
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
         max_new_tokens=suite.max_new_tokens,
         temperature=temperature,
         seeds=seeds,
         batch_size=suite.batch_size,
+        batch_tokens=configuration.hardware.generation_tokens,
         progress=bar.within,
     )
     bar.finish(len(wanted))

@@ -108,7 +108,8 @@ def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> An
 
     def rollout(prompts: list[str], trainer: BookedGRPOTrainer) -> dict[str, Any]:
         step, rank = trainer.state.global_step, trainer.accelerator.process_index
-        ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
+        rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+        ids = [rendered[prompt] for prompt in prompts]
         seeds = [stream(configuration.seed, "sampling", step, rank * len(ids) + i) for i in range(len(ids))]
         with ledger.timed("seconds_generate"):
             responses = generate(
@@ -120,6 +121,7 @@ def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> An
                 temperature=configuration.recipe.temperature,
                 seeds=seeds,
                 batch_size=len(ids),
+                batch_tokens=configuration.hardware.generation_tokens,
             )
         ledger.generate(ids, responses)
         trainer.rows = [(len(prompt), len(response)) for prompt, response in zip(ids, responses, strict=True)]
