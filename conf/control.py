@@ -157,9 +157,14 @@ ARGUMENTS = (
     *(
         _follows(name, "as the recipe says", "arguments.class", f"recipe.{name}")
         for name in (
-            *("beta", "num_generations", "temperature", "scale_rewards", "epsilon", "epsilon_high", "num_iterations"),
+            *("beta", "temperature", "scale_rewards", "epsilon", "epsilon_high", "num_iterations"),
             *("importance_sampling_level", "mask_truncated_completions", "reward_weights", "loss_type"),
         )
+    ),
+    _follows(
+        "num_generations",
+        "as the recipe says, or as many as there are targets",
+        *("arguments.class", "recipe.num_generations", "recipe.q", "data.targets_per_prompt"),
     ),
     *(
         _follows(name, f"as train.{name} says", f"train.{name}")

@@ -43,14 +43,14 @@ def step(configuration: Configuration, prompt: float = 0, response: float = 0) -
         round(prompt or data.max_prompt_length * USUAL_LENGTH),
         round(response or data.max_completion_length * USUAL_LENGTH),
     )
-    samples = recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt
+    samples = configuration.responses_per_prompt
     count = configuration.train.prompts_per_step * samples
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
     rows = [(asked, written)]
     train = count * passes * flops.train(shape, rows)
     scored = (passes > 1) + (recipe.beta > 0)
     generate = 0
-    if recipe.q == "policy":
+    if configuration.samples:
         reading = configuration.train.prompts_per_step * flops.forward(shape, asked, 1)
         generate = reading + count * flops.decode(shape, asked, max(0, written - 1))
     return Step(count, float(count * passes * written), generate, train + scored * count * flops.score(shape, rows))
@@ -63,9 +63,9 @@ def seconds(configuration: Configuration) -> float | None:
         return None
     train, data, recipe = configuration.train, configuration.data, configuration.recipe
     prompts = train.steps * train.prompts_per_step
-    responses = prompts * (recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt)
+    responses = prompts * configuration.responses_per_prompt
     length = data.max_completion_length * USUAL_LENGTH
-    generated = responses * length if recipe.q == "policy" else 0.0
+    generated = responses * length if configuration.samples else 0.0
     trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations
     saves = -(-train.steps // train.save_steps)
     work = generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND

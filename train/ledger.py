@@ -121,7 +121,7 @@ def opening(configuration: Configuration, checkpoint: Path | None) -> Entry:
 def targets_cost(configuration: Configuration) -> Entry:
     """What it cost to make the targets of an arm that imitates them, as `make targets` has booked it; nulls where that
     does not know the teacher's size, or its devices."""
-    if configuration.recipe.q == "policy" or not configuration.data.targets:
+    if not configuration.imitates or not configuration.data.targets:
         return dict(NO_TARGETS)
     made: Mapping[str, Any] = read_json(Path(configuration.data.targets) / "manifest.json")["ledger"]
     cost, tokens = made["flops_generate"], made["tokens_prompted"] + made["tokens_generated"]

@@ -1,26 +1,52 @@
-"""The policy trainer: TRL's GRPOTrainer, fed in the stored order and sampling through our one generator.
+"""The policy trainer: TRL's GRPOTrainer, fed in the stored order, with a recipe's q, w and surrogate in its places.
 
-L = - E_{y ~ pi_old} [ mean_t min(r_t A, clip(r_t, 1 - epsilon, 1 + epsilon_high) A) ] + beta KL(pi || base)
+L = - E_{x in D} E_{y ~ q(.|x)} [ w(x, y) s(pi(y|x)) ] + beta KL(pi || base)
+
+q: train/responses.py, and here what samples. w: train/weights.py. s: train/surrogates.py; the clipped ratios are TRL's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from datasets import Dataset
+from safetensors.torch import load_model, save_model
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
 
-from conf.schema import Configuration
+from conf.errors import UserError
+from conf.schema import Configuration, Recipe
 from models.flops import Row
 from models.generation import generate
+from models.loading import load_configured
 from models.render import prompt_ids
 from models.seeds import stream
-from train import rewarding
+from train import responses, rewarding, surrogates, weights
 from train.arguments import shared
 from train.ledger import Ledger
 from train.records import Records
+
+SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
+
+Sample = Callable[[Any, list[list[int]], list[int]], list[list[int]]]  # model, prompts, seeds -> responses
+
+
+class Parts(NamedTuple):
+    """What a step minimises."""
+
+    q: str
+    w: str
+    surrogate: str
+    loss_type: str
+
+
+def parts(recipe: Recipe, step: int) -> Parts:
+    """Of the step after `step` finished ones: SFT's in the first `teacher_steps`, then the recipe's own."""
+    if step < recipe.teacher_steps:
+        return Parts("teacher", "one", "log", "dapo")
+    return Parts(recipe.q, recipe.w, recipe.surrogate, recipe.loss_type)
 
 
 def objective(configuration: Configuration) -> dict[str, Any]:
@@ -28,7 +54,6 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     recipe = configuration.recipe
     return {
         "beta": recipe.beta,
-        "num_generations": recipe.num_generations,
         "num_iterations": recipe.num_iterations,
         "loss_type": recipe.loss_type,
         "scale_rewards": recipe.scale_rewards,
@@ -42,11 +67,13 @@ def objective(configuration: Configuration) -> dict[str, Any]:
         "entropy_coef": 0.0,
         "use_adaptive_entropy": False,
         "off_policy_mask_threshold": None,
+        "router_aux_loss_coef": None,
         "sync_ref_model": False,
         "disable_dropout": True,
         "cast_lm_head_to_fp32": False,
         "reward_weights": list(recipe.reward_weights),
         "multi_objective_aggregation": "sum_then_normalize",
+        "num_generations": configuration.responses_per_prompt,
         "temperature": recipe.temperature,
         "top_p": 1.0,
         "top_k": 0,
@@ -58,21 +85,168 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-class BookedGRPOTrainer(GRPOTrainer):
-    """TRL's trainer, with what it scores and how long it waits for rewards booked in the ledger."""
+class PolicyTrainer(GRPOTrainer):
+    """TRL's trainer with a recipe's parts, and with what it costs booked in the ledger."""
 
+    configuration: Configuration
     ledger: Ledger
-    rows: Sequence[Row] = ()  # of this process's present rollouts
+    examples: Sequence[responses.Row] = ()  # of this process's present step
+    rows: Sequence[Row] = ()  # tokens of prompts and responses of them
+    taught: Sequence[bool] = ()  # which of them are a teacher's
+    frozen: Any = None  # the base, or the policy's snapshot
 
-    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+    @property
+    def finished(self) -> int:
+        """Steps behind."""
+        return int(self.state.global_step) // self.num_iterations
+
+    def parts(self) -> Parts:
+        return parts(self.configuration.recipe, self.finished)
+
+    # --- w ------------------------------------------------------------------------------------------------------------
+
+    def _calculate_rewards(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of all processes [rows, functions]; an arm that weighs nothing waits for no verdict."""
         with self.ledger.timed("seconds_reward"):
-            return super()._calculate_rewards(*args, **kwargs)
+            if self.parts().w == "one":
+                empty = torch.full((len(inputs), len(self.reward_funcs)), torch.nan, device=self.accelerator.device)
+                self.rewards = self.accelerator.gather(empty)
+            else:
+                self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+        return self.rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """TRL's, with the weights of `w` for its advantages, and rows without a weight out of the mean."""
+        self.examples = inputs
+        output = super()._generate_and_score_completions(inputs)
+        now = self.parts()
+        if now.w != "group_advantage":
+            output["advantages"] = self._weights(now, len(inputs))
+        mask = output["completion_mask"] * output.get("tool_mask", 1)
+        if now.w == "right":
+            mask = mask * (output["advantages"] > 0)[:, None]
+            output["tool_mask"] = mask
+            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        output["taught"] = torch.tensor(self.taught, device=mask.device)
+        if now.surrogate == "iw_sft":
+            output["base_logps"] = self._logps(self.frozen_model(), output)[0]
+        self._book(mask)
+        return output
+
+    def _weights(self, now: Parts, rows: int) -> torch.Tensor:
+        """Of this process's rows; a row that no function could score has none, unless all weigh one."""
+        unscorable = self.rewards.isnan().all(1)
+        total = (self.rewards * self.reward_weights.to(self.rewards.device)).nansum(1)
+        grouped = total.masked_fill(unscorable, torch.nan).view(-1, self.num_generations)
+        found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
+        return found[self.accelerator.process_index * rows :][:rows]
+
+    # --- s ------------------------------------------------------------------------------------------------------------
+
+    def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+        """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
+        now = self.parts()
+        if now.surrogate == "clipped":
+            return super()._compute_loss(model, inputs)
+        mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+        logps, entropies = self._logps(model, inputs, compute_entropy=True)
+        losses = -inputs["advantages"][:, None] * self._surrogate(now.surrogate, logps, inputs, mask)
+        if self.beta:
+            drift = inputs["ref_per_token_logps"] - logps
+            kl = drift.exp() - drift - 1
+            losses = losses + self.beta * kl
+            self._note("kl", kl, mask)
+        self._note("entropy", entropies, mask)
+        tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
+        pieces, longest = self.current_gradient_accumulation_steps, self.configuration.data.max_completion_length
+        return surrogates.aggregate(losses, mask, now.loss_type, pieces, tokens, longest)
+
+    def _surrogate(self, name: str, logps: torch.Tensor, inputs: Any, mask: torch.Tensor) -> torch.Tensor:
+        recipe = self.configuration.recipe
+        if name == "luffy":
+            old = inputs.get("old_per_token_logps", logps.detach())
+            return surrogates.luffy(logps, old, inputs["taught"], recipe.shaping_gamma)
+        if name == "iw_sft":
+            return surrogates.iw_sft(logps, inputs["base_logps"], mask, recipe.max_importance_weight)
+        return {"log": surrogates.log, "dft": surrogates.dft}[name](logps)
+
+    def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
+        """(log-probabilities, entropies) [rows, tokens] of the responses."""
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
+        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
+        size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
+        found = self._get_per_token_logps_and_entropies(
+            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
+        )
+        return found[0], found[1]
+
+    def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
+        """Log the mean of `values` over the tokens of all processes."""
+        totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
+        total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
+        self._metrics["train"][name].append(total / max(1.0, count))
+
+    # --- what it costs ------------------------------------------------------------------------------------------------
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if not torch.is_grad_enabled():
             self.ledger.score(self.rows)
         return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+
+    def _book(self, mask: torch.Tensor) -> None:
+        """The step's responses, and the training on them that follows; `mask` is on the tokens that bear a loss."""
+        train, first = self.configuration.train, self.accelerator.is_main_process
+        shown = [row for row in self.rows if row[1]]
+        self.ledger.show(train.prompts_per_step if first else 0, shown)
+        self.ledger.train(self.rows, passes=self.num_iterations, learned=int(mask.sum()))
+        learns = self.accelerator.gather(mask.sum(1)).view(-1, self.configuration.responses_per_prompt).any(1)
+        self._metrics["train"]["frac_prompts_without_loss"].append(1 - learns.float().mean().item())
+
+    # --- the model that is not trained --------------------------------------------------------------------------------
+
+    def frozen_model(self) -> Any:
+        """The base as it was, or the policy of the last multiple of `resample_steps`."""
+        if self.frozen is None:
+            self.frozen = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(self.frozen, temperature=self.temperature)
+        return self.frozen
+
+    def sampler(self, q: str) -> Any:
+        """The model that samples this step's responses."""
+        if q == "policy" or q == "policy_and_teacher":
+            return self.accelerator.unwrap_model(self.model)
+        fresh = self.frozen is None
+        model = self.frozen_model()
+        if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
+            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+        return model
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.configuration.recipe.q == "snapshot" and self.frozen is not None and self.args.should_save:
+            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+            file.parent.mkdir()
+            save_model(self.frozen, str(file))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        file = Path(resume_from_checkpoint) / SNAPSHOT
+        if file.is_file():
+            load_model(self.frozen_model(), str(file))
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """TRL's, with a rate of its own for the first `teacher_steps`."""
+        scheduler: Any = super().create_scheduler(num_training_steps, optimizer)
+        recipe = self.configuration.recipe
+        if recipe.teacher_steps:
+            before, share = scheduler.lr_lambdas[0], recipe.teacher_learning_rate / recipe.learning_rate
+            updates = recipe.teacher_steps * recipe.num_iterations
+            scheduler = torch.optim.lr_scheduler.LambdaLR(
+                scheduler.optimizer, lambda update: before(update) * (share if update < updates else 1.0)
+            )
+            self.lr_scheduler = scheduler
+        return scheduler
 
 
 def build(
@@ -83,36 +257,46 @@ def build(
     order: np.ndarray,
     folder: Path,
     records: Records,
-) -> GRPOTrainer:
+) -> PolicyTrainer:
     """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `num_iterations` updates."""
-    recipe, train = configuration.recipe, configuration.train
-    per_step = train.prompts_per_step * recipe.num_generations
+    recipe = configuration.recipe
+    per_step = configuration.train.prompts_per_step * configuration.responses_per_prompt
     common = shared(configuration, folder, per_step, recipe.num_iterations)
-    arguments = GRPOConfig(
-        **common, **objective(configuration), steps_per_generation=common["gradient_accumulation_steps"]
-    )
-    trainer = BookedGRPOTrainer(
+    trainer = PolicyTrainer(
         model=model,
         reward_funcs=rewarding.functions(configuration, tokenizer, records),
-        args=arguments,
-        train_dataset=rows.select_columns(["prompt", "reference", "kind"]).select(order.ravel()),
+        args=_arguments(configuration, common, per_step),
+        train_dataset=responses.examples(configuration, tokenizer, rows, order),
         processing_class=tokenizer,
         rollout_func=_rollout(configuration, tokenizer, records.ledger),
     )
-    trainer.ledger = records.ledger
+    trainer.configuration, trainer.ledger = configuration, records.ledger
     return trainer
 
 
-def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> Any:
-    """TRL hands over prompts already repeated `num_generations` times; we render, sample and book them."""
+def _arguments(configuration: Configuration, common: dict[str, Any], per_step: int) -> GRPOConfig:
+    """TRL refuses one response a prompt: they could not be compared. An arm that compares nothing may have it."""
+    if per_step == 1:
+        given = "a step of one prompt with one response"
+        raise UserError(given, "TRL's GRPOConfig wants two responses a step", "raise train.prompts_per_step")
+    stated = objective(configuration)
+    wanted = stated["num_generations"]
+    arguments = GRPOConfig(
+        **common,
+        **stated | {"num_generations": wanted if wanted > 1 else per_step},
+        steps_per_generation=common["gradient_accumulation_steps"],
+    )
+    arguments.num_generations = wanted
+    return arguments
 
-    def rollout(prompts: list[str], trainer: BookedGRPOTrainer) -> dict[str, Any]:
-        step, rank = trainer.state.global_step, trainer.accelerator.process_index
-        ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
-        seeds = [stream(configuration.seed, "sampling", step, rank * len(ids) + i) for i in range(len(ids))]
+
+def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> Any:
+    """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
+
+    def sample(model: Any, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
         with ledger.timed("seconds_generate"):
-            responses = generate(
-                trainer.accelerator.unwrap_model(trainer.model),
+            found = generate(
+                model,
                 ids,
                 end_id=tokenizer.eos_token_id,
                 pad_id=tokenizer.pad_token_id,
@@ -121,19 +305,36 @@ def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> An
                 seeds=seeds,
                 batch_size=len(ids),
             )
-        ledger.generate(ids, responses)
-        trainer.rows = [(len(prompt), len(response)) for prompt, response in zip(ids, responses, strict=True)]
-        _book(configuration, ledger, trainer, [row[-1] == tokenizer.eos_token_id for row in responses])
-        return {"prompt_ids": ids, "completion_ids": responses, "logprobs": None}
+        ledger.generate(ids, found)
+        return found
+
+    def rollout(prompts: list[str], trainer: PolicyTrainer) -> dict[str, Any]:
+        ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
+        found = _responses(configuration, trainer, ids, sample)
+        trainer.rows = [(len(prompt), len(one or ())) for prompt, one in zip(ids, found, strict=True)]
+        completions = [one or [tokenizer.eos_token_id] for one in found]
+        output = {"prompt_ids": ids, "completion_ids": completions, "logprobs": None}
+        if None in found:  # a response that does not exist bears no loss
+            pairs = zip(found, completions, strict=True)
+            output["env_mask"] = [[int(one is not None)] * len(ids) for one, ids in pairs]
+        return output
 
     return rollout
 
 
-def _book(configuration: Configuration, ledger: Ledger, trainer: BookedGRPOTrainer, ended: list[bool]) -> None:
-    """The step's rollouts, and the training on them that follows."""
-    recipe, rows = configuration.recipe, trainer.rows
-    ledger.show(configuration.train.prompts_per_step if trainer.accelerator.is_main_process else 0, rows)
-    with_loss = [
-        response for (_, response), end in zip(rows, ended, strict=True) if end or not recipe.mask_truncated_completions
-    ]
-    ledger.train(rows, passes=recipe.num_iterations, learned=sum(with_loss))
+def _responses(
+    configuration: Configuration, trainer: PolicyTrainer, ids: list[list[int]], sample: Sample
+) -> list[list[int] | None]:
+    """One response a row: the teacher's where it is asked, sampled ones elsewhere, each with a stream of its own."""
+    q, step, rank = trainer.parts().q, trainer.finished, trainer.accelerator.process_index
+    q = "teacher" if q == "base" and not configuration.samples else q
+    places = range(rank * len(ids), (rank + 1) * len(ids))
+    taught = [row.get("taught", []) for row in trainer.examples]
+    found = responses.imitated(q, taught, [place % configuration.responses_per_prompt for place in places])
+    trainer.taught = [i in found for i in range(len(ids))]
+    free = [i for i in range(len(ids)) if i not in found]
+    if free:
+        seeds = [stream(configuration.seed, "sampling", step, places[i]) for i in free]
+        sampled = sample(trainer.sampler(q), [ids[i] for i in free], seeds)
+        found |= dict(zip(free, sampled, strict=True))
+    return [found[i] for i in range(len(ids))]

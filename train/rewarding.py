@@ -7,8 +7,10 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from data import world
 from models.render import response_text
+from models.seeds import stream
 from rewards import Request, Verdict, shaping, verify_many
 from rewards.watch import Watch
+from train import processes
 from train.records import Records
 
 SAMPLES_A_STEP = 4  # responses kept in samples.jsonl
@@ -87,5 +89,12 @@ def functions(configuration: Configuration, tokenizer: Any, records: Records) ->
         judge.see(completion_ids, **columns)
         return judge.scored([shaping.soft_overlong(len(ids), limit, cache) for ids in completion_ids])
 
-    known = {function.__name__: function for function in (accuracy, well_formed, soft_overlong)}
+    def random(completion_ids: Any, **columns: Any) -> Rewards:
+        """A fair coin, one a response, that knows nothing of it."""
+        judge.see(completion_ids, **columns)
+        first, step = processes.rank() * len(completion_ids), columns["trainer_state"].global_step
+        tosses = [stream(configuration.seed, "coin", step, first + i) for i in range(len(completion_ids))]
+        return judge.scored([float(toss % 2) for toss in tosses])
+
+    known = {function.__name__: function for function in (accuracy, well_formed, soft_overlong, random)}
     return [known[name] for name in configuration.recipe.reward_funcs]
