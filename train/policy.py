@@ -3,50 +3,30 @@
 L = - E_{x in D} E_{y ~ q(.|x)} [ w(x, y) s(pi(y|x)) ] + beta KL(pi || base)
 
 q: train/responses.py, and here what samples. w: train/weights.py. s: train/surrogates.py; the clipped ratios are TRL's.
+Where they meet: train/policy_trainer.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
-from safetensors.torch import load_model, save_model
-from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head
+from trl import GRPOConfig
 
 from conf.errors import UserError
-from conf.schema import Configuration, Recipe
-from models.flops import Row
+from conf.schema import Configuration
 from models.generation import generate
-from models.loading import load_configured
 from models.render import prompt_ids
 from models.seeds import stream
-from train import responses, rewarding, surrogates, weights
-from train.arguments import shared
-from train.ledger import Ledger
+from train import responses, rewarding
+from train.arguments import share, shared
+from train.policy_trainer import PolicyTrainer
 from train.records import Records
 
-SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
-
-Sample = Callable[[Any, list[list[int]], list[int]], list[list[int]]]  # model, prompts, seeds -> responses
-
-
-class Parts(NamedTuple):
-    """What a step minimises."""
-
-    q: str
-    w: str
-    surrogate: str
-    loss_type: str
-
-
-def parts(recipe: Recipe, step: int) -> Parts:
-    """Of the step after `step` finished ones: SFT's in the first `teacher_steps`, then the recipe's own."""
-    if step < recipe.teacher_steps:
-        return Parts("teacher", "one", "log", "dapo")
-    return Parts(recipe.q, recipe.w, recipe.surrogate, recipe.loss_type)
+Ids = list[int]
+Sample = Callable[[PolicyTrainer, str, list[Ids], list[int]], list[Ids]]  # trainer, q, prompts, seeds -> responses
 
 
 def objective(configuration: Configuration) -> dict[str, Any]:
@@ -85,170 +65,6 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-class PolicyTrainer(GRPOTrainer):
-    """TRL's trainer with a recipe's parts, and with what it costs booked in the ledger."""
-
-    configuration: Configuration
-    ledger: Ledger
-    examples: Sequence[responses.Row] = ()  # of this process's present step
-    rows: Sequence[Row] = ()  # tokens of prompts and responses of them
-    taught: Sequence[bool] = ()  # which of them are a teacher's
-    frozen: Any = None  # the base, or the policy's snapshot
-
-    @property
-    def finished(self) -> int:
-        """Steps behind."""
-        return int(self.state.global_step) // self.num_iterations
-
-    def parts(self) -> Parts:
-        return parts(self.configuration.recipe, self.finished)
-
-    # --- w ------------------------------------------------------------------------------------------------------------
-
-    def _calculate_rewards(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Of all processes [rows, functions]; an arm that weighs nothing waits for no verdict."""
-        with self.ledger.timed("seconds_reward"):
-            if self.parts().w == "one":
-                empty = torch.full((len(inputs), len(self.reward_funcs)), torch.nan, device=self.accelerator.device)
-                self.rewards = self.accelerator.gather(empty)
-            else:
-                self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
-        return self.rewards
-
-    def _generate_and_score_completions(self, inputs: Any) -> Any:
-        """TRL's, with the weights of `w` for its advantages, and rows without a weight out of the mean."""
-        self.examples = inputs
-        output = super()._generate_and_score_completions(inputs)
-        now = self.parts()
-        if now.w != "group_advantage":
-            output["advantages"] = self._weights(now, len(inputs))
-        mask = output["completion_mask"] * output.get("tool_mask", 1)
-        if now.w == "right":
-            mask = mask * (output["advantages"] > 0)[:, None]
-            output["tool_mask"] = mask
-            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-        output["taught"] = torch.tensor(self.taught, device=mask.device)
-        if now.surrogate == "iw_sft":
-            output["base_logps"] = self._logps(self.frozen_model(), output)[0]
-        self._book(mask)
-        return output
-
-    def _weights(self, now: Parts, rows: int) -> torch.Tensor:
-        """Of this process's rows; a row that no function could score has none, unless all weigh one."""
-        unscorable = self.rewards.isnan().all(1)
-        total = (self.rewards * self.reward_weights.to(self.rewards.device)).nansum(1)
-        grouped = total.masked_fill(unscorable, torch.nan).view(-1, self.num_generations)
-        found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
-        return found[self.accelerator.process_index * rows :][:rows]
-
-    # --- s ------------------------------------------------------------------------------------------------------------
-
-    def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
-        """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
-        now = self.parts()
-        if now.surrogate == "clipped":
-            return super()._compute_loss(model, inputs)
-        mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
-        logps, entropies = self._logps(model, inputs, compute_entropy=True)
-        losses = -inputs["advantages"][:, None] * self._surrogate(now.surrogate, logps, inputs, mask)
-        if self.beta:
-            drift = inputs["ref_per_token_logps"] - logps
-            kl = drift.exp() - drift - 1
-            losses = losses + self.beta * kl
-            self._note("kl", kl, mask)
-        self._note("entropy", entropies, mask)
-        tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
-        pieces, longest = self.current_gradient_accumulation_steps, self.configuration.data.max_completion_length
-        return surrogates.aggregate(losses, mask, now.loss_type, pieces, tokens, longest)
-
-    def _surrogate(self, name: str, logps: torch.Tensor, inputs: Any, mask: torch.Tensor) -> torch.Tensor:
-        recipe = self.configuration.recipe
-        if name == "luffy":
-            old = inputs.get("old_per_token_logps", logps.detach())
-            return surrogates.luffy(logps, old, inputs["taught"], recipe.shaping_gamma)
-        if name == "iw_sft":
-            return surrogates.iw_sft(logps, inputs["base_logps"], mask, recipe.max_importance_weight)
-        return {"log": surrogates.log, "dft": surrogates.dft}[name](logps)
-
-    def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
-        """(log-probabilities, entropies) [rows, tokens] of the responses."""
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
-        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
-        size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
-        found = self._get_per_token_logps_and_entropies(
-            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
-        )
-        return found[0], found[1]
-
-    def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
-        """Log the mean of `values` over the tokens of all processes."""
-        totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
-        total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
-        self._metrics["train"][name].append(total / max(1.0, count))
-
-    # --- what it costs ------------------------------------------------------------------------------------------------
-
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
-        if not torch.is_grad_enabled():
-            self.ledger.score(self.rows)
-        return super()._get_per_token_logps_and_entropies(*args, **kwargs)
-
-    def _book(self, mask: torch.Tensor) -> None:
-        """The step's responses, and the training on them that follows; `mask` is on the tokens that bear a loss."""
-        train, first = self.configuration.train, self.accelerator.is_main_process
-        shown = [row for row in self.rows if row[1]]
-        self.ledger.show(train.prompts_per_step if first else 0, shown)
-        self.ledger.train(self.rows, passes=self.num_iterations, learned=int(mask.sum()))
-        learns = self.accelerator.gather(mask.sum(1)).view(-1, self.configuration.responses_per_prompt).any(1)
-        self._metrics["train"]["frac_prompts_without_loss"].append(1 - learns.float().mean().item())
-
-    # --- the model that is not trained --------------------------------------------------------------------------------
-
-    def frozen_model(self) -> Any:
-        """The base as it was, or the policy of the last multiple of `resample_steps`."""
-        if self.frozen is None:
-            self.frozen = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.frozen, temperature=self.temperature)
-        return self.frozen
-
-    def sampler(self, q: str) -> Any:
-        """The model that samples this step's responses."""
-        if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
-        fresh = self.frozen is None
-        model = self.frozen_model()
-        if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
-        return model
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        if self.configuration.recipe.q == "snapshot" and self.frozen is not None and self.args.should_save:
-            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-            file.parent.mkdir()
-            save_model(self.frozen, str(file))
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / SNAPSHOT
-        if file.is_file():
-            load_model(self.frozen_model(), str(file))
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """TRL's, with a rate of its own for the first `teacher_steps`."""
-        scheduler: Any = super().create_scheduler(num_training_steps, optimizer)
-        recipe = self.configuration.recipe
-        if recipe.teacher_steps:
-            before, share = scheduler.lr_lambdas[0], recipe.teacher_learning_rate / recipe.learning_rate
-            updates = recipe.teacher_steps * recipe.num_iterations
-            scheduler = torch.optim.lr_scheduler.LambdaLR(
-                scheduler.optimizer, lambda update: before(update) * (share if update < updates else 1.0)
-            )
-            self.lr_scheduler = scheduler
-        return scheduler
-
-
 def build(
     configuration: Configuration,
     model: Any,
@@ -261,6 +77,9 @@ def build(
     """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `num_iterations` updates."""
     recipe = configuration.recipe
     per_step = configuration.train.prompts_per_step * configuration.responses_per_prompt
+    if recipe.dynamic_sampling and share(per_step) % recipe.num_generations:
+        given = f"recipe.dynamic_sampling={recipe.dynamic_sampling} with {share(per_step)} responses a process and step"
+        raise UserError(given, "a group would be cut in two", "make train.prompts_per_step a multiple of the processes")
     common = shared(configuration, folder, per_step, recipe.num_iterations)
     trainer = PolicyTrainer(
         model=model,
@@ -268,9 +87,9 @@ def build(
         args=_arguments(configuration, common, per_step),
         train_dataset=responses.examples(configuration, tokenizer, rows, order),
         processing_class=tokenizer,
-        rollout_func=_rollout(configuration, tokenizer, records.ledger),
+        rollout_func=_rollout(configuration, tokenizer),
     )
-    trainer.configuration, trainer.ledger = configuration, records.ledger
+    trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
     return trainer
 
 
@@ -290,13 +109,13 @@ def _arguments(configuration: Configuration, common: dict[str, Any], per_step: i
     return arguments
 
 
-def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> Any:
+def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
     """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
 
-    def sample(model: Any, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
-        with ledger.timed("seconds_generate"):
+    def sample(trainer: PolicyTrainer, q: str, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
+        with trainer.phase("generate"):
             found = generate(
-                model,
+                trainer.sampler(q),
                 ids,
                 end_id=tokenizer.eos_token_id,
                 pad_id=tokenizer.pad_token_id,
@@ -305,10 +124,13 @@ def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> An
                 seeds=seeds,
                 batch_size=len(ids),
             )
-        ledger.generate(ids, found)
+        trainer.ledger.generate(ids, found)
         return found
 
     def rollout(prompts: list[str], trainer: PolicyTrainer) -> dict[str, Any]:
+        if trainer.drawn is not None:
+            output, trainer.drawn = trainer.drawn, None
+            return output
         ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
         found = _responses(configuration, trainer, ids, sample)
         trainer.rows = [(len(prompt), len(one or ())) for prompt, one in zip(ids, found, strict=True)]
@@ -334,7 +156,8 @@ def _responses(
     trainer.taught = [i in found for i in range(len(ids))]
     free = [i for i in range(len(ids)) if i not in found]
     if free:
-        seeds = [stream(configuration.seed, "sampling", step, places[i]) for i in free]
-        sampled = sample(trainer.sampler(q), [ids[i] for i in free], seeds)
+        again = (trainer.attempt, rank) if trainer.attempt else ()
+        seeds = [stream(configuration.seed, "sampling", step, places[i], *again) for i in free]
+        sampled = sample(trainer, q, [ids[i] for i in free], seeds)
         found |= dict(zip(free, sampled, strict=True))
     return [found[i] for i in range(len(ids))]

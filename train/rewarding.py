@@ -69,6 +69,17 @@ class _Judge:
             self.records.sample({"step": step, **row, "strategy": world.strategy(prompts[i], self.texts[i])})
 
 
+def right(
+    configuration: Configuration, tokenizer: Any, rows: Sequence[Any], completion_ids: Sequence[Sequence[int]]
+) -> list[bool]:
+    """Whether each response is right, by the verdict that `accuracy` rests on."""
+    requests = [
+        Request(row["kind"], response_text(tokenizer, ids), row["reference"], {"extraction": "strict"})
+        for row, ids in zip(rows, completion_ids, strict=True)
+    ]
+    return [one.outcome == "right" for one in verify_many(requests, configuration.hardware.reward_workers)]
+
+
 def functions(configuration: Configuration, tokenizer: Any, records: Records) -> list[Any]:
     """The functions of `recipe.reward_funcs`, in order; TRL adds them up with `recipe.reward_weights`."""
     judge = _Judge(configuration, tokenizer, records)

@@ -15,7 +15,7 @@ from conf.schema import Configuration
 from conf.validate import validate
 from data.compile import compile_dataset, read
 from models import load, response_ids, response_text
-from train import policy, responses, sft, surrogates, worker
+from train import dynamic, policy, responses, sft, surrogates, worker
 from train.records import Records
 
 RECIPES = Path(__file__).parent.parent.parent / "conf/recipe"
@@ -351,3 +351,33 @@ def test_a_run_cut_between_two_snapshots_goes_on_with_the_one_it_had(chosen, run
     keys = ("tokens_generated", "tokens_trained")
     found = [[[row[key] for key in keys] for row in read_jsonl(run / "ledger.jsonl")] for run in (whole, cut)]
     assert found[0] == found[1] and len(found[0]) == 4
+
+
+def test_dynamic_sampling_replaces_groups_of_one_verdict_and_books_what_was_in_vain(chosen, made, monkeypatch):
+    """By a verdict that a random model earns: the first tries leave some groups equal, and fewer after them."""
+
+    def by_ids(configuration, tokenizer, rows, completion_ids):
+        return [bool(one) for one in by_length(completion_ids)]
+
+    monkeypatch.setattr(dynamic.rewarding, "right", by_ids)
+    left, booked = [], []
+    for times in (0, 4):
+        changes = {"recipe__dynamic_sampling": times, "recipe__num_generations": 2, "train__prompts_per_step": 4}
+        trainer, *_ = made(chosen("dapo", train__steps=1, **changes), f"times{times}")
+        trainer.reward_funcs = [by_length, by_length]
+        trainer.train()
+        left.append(trainer.state.log_history[0]["frac_reward_zero_std"])
+        booked.append(trainer.ledger.close(1, 1, 0, lambda own: [own]))
+    assert left[1] < left[0]
+    assert booked[0]["prompts_shown"] == 4 < booked[1]["prompts_shown"]
+    assert booked[1]["completions"] == 2 * booked[1]["prompts_shown"]
+    assert booked[1]["tokens_generated"] > booked[1]["tokens_trained"]
+
+
+def test_the_seconds_of_a_step_are_told_by_phase(chosen, made):
+    trainer, *_ = made(chosen("grpo_kl"))
+    trainer.train()
+    for row in trainer.state.log_history[:2]:
+        phases = [row[f"seconds/{name}"] for name in ("generate", "reward", "logps", "update")]
+        assert all(took >= 0 for took in phases) and phases[0] > 0 and phases[2] > 0
+        assert sum(phases) == pytest.approx(row["step_time"], rel=0.1)
