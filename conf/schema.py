@@ -92,6 +92,8 @@ class Train(Section):
     adam_epsilon: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    # responses a step and process on which policy arms measure KL(policy || base); a copy of the base is kept for it
+    kl_rows: Annotated[int, Field(ge=0)] = 0
     unscorable_limit: Fraction = 0.1  # share of responses that no verifier could judge; training stops above it
 
 

@@ -90,6 +90,7 @@ def build(
         rollout_func=_rollout(configuration, tokenizer),
     )
     trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
+    trainer.copies = {}
     return trainer
 
 

@@ -48,7 +48,7 @@ class PolicyTrainer(GRPOTrainer):
     examples: Sequence[responses.Row] = ()  # of this process's present step
     rows: Sequence[Row] = ()  # tokens of prompts and responses of them
     taught: Sequence[bool] = ()  # which of them are a teacher's
-    frozen: Any = None  # the base, or the policy's snapshot
+    copies: dict[str, Any]  # models that are not trained: base, snapshot
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
 
@@ -89,7 +89,9 @@ class PolicyTrainer(GRPOTrainer):
             output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
         output["taught"] = torch.tensor(self.taught, device=mask.device)
         if now.surrogate == "iw_sft":
-            output["base_logps"] = self._logps(self.frozen_model(), output)[0]
+            output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
+        if self.configuration.train.kl_rows:
+            self._measure_drift(output, mask)
         self._book(mask)
         return output
 
@@ -153,6 +155,21 @@ class PolicyTrainer(GRPOTrainer):
         total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
         self._metrics["train"][name].append(total / max(1.0, count))
 
+    @torch.no_grad()
+    def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
+        """Log KL(policy || base) in nats a token on the first responses of the step: exact over the vocabulary, and k3
+        (Schulman 2020) where they are the policy's own. A measurement, so no FLOPs of it are booked."""
+        rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
+        attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
+        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
+        logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
+        now, base = (one.log_softmax(-1) for one in logits)
+        self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
+        if self.parts().q == "policy":
+            drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
+            self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
+
     # --- what it costs ------------------------------------------------------------------------------------------------
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
@@ -197,35 +214,34 @@ class PolicyTrainer(GRPOTrainer):
 
     # --- the model that is not trained --------------------------------------------------------------------------------
 
-    def frozen_model(self) -> Any:
-        """The base as it was, or the policy of the last multiple of `resample_steps`."""
-        if self.frozen is None:
-            self.frozen = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.frozen, temperature=self.temperature)
-        return self.frozen
+    def copy_of(self, name: str) -> Any:
+        """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
+        if name not in self.copies:
+            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+        return self.copies[name]
 
     def sampler(self, q: str) -> Any:
         """The model that samples this step's responses."""
         if q == "policy" or q == "policy_and_teacher":
             return self.accelerator.unwrap_model(self.model)
-        fresh = self.frozen is None
-        model = self.frozen_model()
+        fresh, model = q not in self.copies, self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
             model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
         return model
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if self.configuration.recipe.q == "snapshot" and self.frozen is not None and self.args.should_save:
+        if "snapshot" in self.copies and self.args.should_save:
             file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
             file.parent.mkdir()
-            save_model(self.frozen, str(file))
+            save_model(self.copies["snapshot"], str(file))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         file = Path(resume_from_checkpoint) / SNAPSHOT
         if file.is_file():
-            load_model(self.frozen_model(), str(file))
+            load_model(self.copy_of("snapshot"), str(file))
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""

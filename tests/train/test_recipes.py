@@ -237,7 +237,7 @@ def test_a_base_may_answer_from_a_folder_and_no_teacher_for_it(chosen, made, ans
     own = chosen("rft", data__targets=answered(plain, "base"), data__targets_per_prompt=2)
     trainer, *_ = made(own)
     trainer.train()
-    assert trainer.frozen is None and trainer.ledger.close(2, 2, 0, lambda own: [own])["tokens_generated"] == 0
+    assert not trainer.copies and trainer.ledger.close(2, 2, 0, lambda own: [own])["tokens_generated"] == 0
     assert moved(trainer, own) > MOVES
     manifest = Path(own.data.targets) / "manifest.json"
     write_json(manifest, {"settings": {"q": "teacher"}})
@@ -335,7 +335,8 @@ def test_another_temperature_passes_where_it_is_asked_for_or_nothing_is_sampled(
 
 @pytest.mark.slow
 def test_a_run_cut_between_two_snapshots_goes_on_with_the_one_it_had(chosen, run_folder, monkeypatch):
-    given = chosen("iterative_rft", train__steps=4, recipe__resample_steps=3, recipe__reward_funcs=["random"])
+    steps = {"train__steps": 4, "recipe__resample_steps": 3, "recipe__learning_rate": 1e-2}
+    given = chosen("iterative_rft", recipe__reward_funcs=["random"], **steps)
     whole, cut = run_folder(given, "whole"), run_folder(given, "cut")
     worker.run(whole)
     evaluate = worker.evaluate_checkpoint
@@ -381,3 +382,17 @@ def test_the_seconds_of_a_step_are_told_by_phase(chosen, made):
         phases = [row[f"seconds/{name}"] for name in ("generate", "reward", "logps", "update")]
         assert all(took >= 0 for took in phases) and phases[0] > 0 and phases[2] > 0
         assert sum(phases) == pytest.approx(row["step_time"], rel=0.1)
+
+
+def test_kl_to_the_base_is_measured_and_changes_nothing(chosen, made):
+    """Nothing at first; later k3 near the exact value, and the run and its FLOPs as they are without."""
+    ends = []
+    for rows in (0, 8):
+        trainer, *_ = made(chosen("grpo", train__kl_rows=rows, **STEADY), f"rows{rows}")
+        trainer.reward_funcs = [by_length]
+        trainer.train()
+        ends.append((weights(trainer), trainer.ledger.close(2, 2, 0, lambda own: [own])["flops_score"]))
+    assert all(torch.equal(ends[0][0][name], ends[1][0][name]) for name in ends[0][0]) and ends[0][1] == ends[1][1]
+    first, second = trainer.state.log_history[:2]
+    assert first["kl_base/exact"] == pytest.approx(0, abs=1e-6) and first["kl_base/k3"] == pytest.approx(0, abs=1e-6)
+    assert second["kl_base/exact"] > 1e-4 and second["kl_base/k3"] == pytest.approx(second["kl_base/exact"], rel=0.7)
