@@ -15,6 +15,8 @@ PYTHON ?= python3
 PIP_ARGS ?=
 
 PY := .venv/bin/python
+# hot thread pools starve each other on few cores
+export OMP_NUM_THREADS ?= 1
 READY := .venv/.ready
 PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
 

@@ -99,6 +99,7 @@ CONFIGURATION = (
         "adam_beta1 adam_beta2 adam_epsilon weight_decay max_grad_norm",
         "the optimizer makes other updates of the same gradient",
     ),
+    _locked("train", "kl_rows", "one arm spends seconds on a measurement that the other does not make"),
     _locked("train", "unscorable_limit", "one arm may be stopped where another goes on"),
     _locked("suite", "name split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
@@ -165,9 +166,14 @@ ARGUMENTS = (
     *(
         _follows(name, "as the recipe says", "arguments.class", f"recipe.{name}")
         for name in (
-            *("beta", "num_generations", "temperature", "scale_rewards", "epsilon", "epsilon_high", "num_iterations"),
+            *("beta", "temperature", "scale_rewards", "epsilon", "epsilon_high", "num_iterations"),
             *("importance_sampling_level", "mask_truncated_completions", "reward_weights", "loss_type"),
         )
+    ),
+    _follows(
+        "num_generations",
+        "as the recipe says, or as many as there are targets",
+        *("arguments.class", "recipe.num_generations", "recipe.q", "data.targets_per_prompt"),
     ),
     *(
         _follows(name, f"as train.{name} says", f"train.{name}")

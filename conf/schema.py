@@ -92,6 +92,8 @@ class Train(Section):
     adam_epsilon: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    # responses a step and process on which policy arms measure KL(policy || base); a copy of the base is kept for it
+    kl_rows: Annotated[int, Field(ge=0)] = 0
     unscorable_limit: Fraction = 0.1  # share of responses that no verifier could judge; training stops above it
 
 
@@ -100,25 +102,38 @@ class Recipe(Section):
 
     name: str
     trainer: Literal["sft", "policy"]
-    q: Literal["teacher", "policy"]
-    w: Literal["one", "group_advantage"]
-    surrogate: Literal["log", "clipped"]
+    # base: its own responses, or those of data.targets; snapshot: the policy of the last multiple of resample_steps;
+    # policy_and_teacher: one of a group's responses is the teacher's
+    q: Literal["teacher", "base", "snapshot", "policy", "policy_and_teacher"]
+    w: Literal["one", "right", "group_advantage", "leave_one_out", "batch_advantage", "positive", "negative"]
+    surrogate: Literal["log", "clipped", "dft", "iw_sft", "luffy"]
     beta: float = 0.0  # weight of KL(policy || base)
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     micro_batch_size: Positive = 24  # rows a forward pass; memory only, the objective does not depend on it
     # policy trainer only, as in TRL's GRPOConfig
     num_generations: Positive = 16
-    temperature: float = 1.0
-    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "grpo"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    allow_biased_ratio: bool = False  # another temperature than 1: what is trained is then not what is evaluated
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo"] = "grpo"
     scale_rewards: Literal["group", "batch", "none"] = "group"
     epsilon: float = 0.2
-    epsilon_high: float = 0.2
+    epsilon_high: float = 0.2  # loss_type cispo: the ratio's ceiling itself
     num_iterations: Positive = 1
     importance_sampling_level: Literal["token", "sequence"] = "token"
     mask_truncated_completions: bool = False
-    reward_funcs: list[Literal["accuracy", "well_formed", "soft_overlong"]] = ["accuracy"]
+    reward_funcs: list[Literal["accuracy", "well_formed", "soft_overlong", "random"]] = ["accuracy"]
     reward_weights: list[float] = [1.0]  # one a function of reward_funcs
     soft_overlong_cache: Positive = 16  # tokens before max_completion_length over which soft_overlong falls to -1
+    dynamic_sampling: Annotated[int, Field(ge=0)] = (
+        0  # times a step that groups of equal rewards give way to new prompts
+    )
+    resample_steps: Positive = 10  # q=snapshot: steps between two copies of the policy
+    # q=teacher: the target, the target without its thought, or one that answers another prompt of the order
+    target_form: Literal["whole", "without_thought", "of_another_prompt"] = "whole"
+    teacher_steps: Annotated[int, Field(ge=0)] = 0  # steps of (teacher, one, log, 0) before the recipe's own
+    teacher_learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # in those steps
+    max_importance_weight: Annotated[float, Field(gt=0)] = 16.0  # surrogate iw_sft
+    shaping_gamma: Annotated[float, Field(gt=0)] = 0.1  # surrogate luffy: the teacher's ratio is pi / (pi + gamma)
     treatment: list[str] = []  # keys in which this arm may differ from another
 
 
@@ -179,3 +194,18 @@ class Configuration(Section):
     suite: Suite
     hardware: Hardware
     logger: Logger
+
+    @property
+    def samples(self) -> bool:
+        """Whether a model of this run samples responses while it trains."""
+        return not (self.recipe.q == "teacher" or self.recipe.q == "base" and self.data.targets)
+
+    @property
+    def imitates(self) -> bool:
+        """Whether the compiled targets are among the responses."""
+        return not self.samples or self.recipe.q == "policy_and_teacher" or self.recipe.teacher_steps > 0
+
+    @property
+    def responses_per_prompt(self) -> int:
+        """Responses a prompt and step."""
+        return self.recipe.num_generations if self.samples else self.data.targets_per_prompt

@@ -76,6 +76,7 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_recipe(configuration)
     if not experiment.arms or not experiment.seeds:
         raise UserError(
             f"experiment.arms={experiment.arms} experiment.seeds={experiment.seeds}",
@@ -103,3 +104,40 @@ def _check_keys(name: str, given: list[str]) -> None:
             guess = nearest(one)
             change = f"write {guess}" if guess else "choose a key of conf/schema.py or of docs/control.md"
             raise UserError(f"{name}: {one}: no such key", "it would let nothing differ, in silence", change)
+
+
+def _check_recipe(configuration: Configuration) -> None:
+    """Refuse parts of a recipe that do not make one objective."""
+    recipe = configuration.recipe
+    if configuration.samples and recipe.temperature != 1 and not recipe.allow_biased_ratio:
+        why = "the policy that is trained would be the tempered one, and not the one that is evaluated"
+        change = "set recipe.temperature=1, or recipe.allow_biased_ratio=true"
+        raise UserError(f"recipe.temperature={recipe.temperature:g} with q={recipe.q}", why, change)
+    if recipe.surrogate != "clipped" and recipe.trainer == "policy" and recipe.loss_type in ("cispo", "bnpo"):
+        given = f"recipe.surrogate={recipe.surrogate} with recipe.loss_type={recipe.loss_type}"
+        change = "set recipe.loss_type to grpo, dapo or dr_grpo, or recipe.surrogate=clipped"
+        raise UserError(given, f"{recipe.loss_type} is a form of the clipped surrogate", change)
+    if (recipe.surrogate == "luffy") != (recipe.q == "policy_and_teacher") or (
+        recipe.surrogate == "iw_sft" and recipe.q != "teacher"
+    ):
+        given = f"recipe.surrogate={recipe.surrogate} with recipe.q={recipe.q}"
+        change = "take luffy with q=policy_and_teacher, iw_sft with q=teacher, and others otherwise"
+        raise UserError(given, "the surrogate's ratio is to another model than the responses are from", change)
+    if recipe.dynamic_sampling and (recipe.q != "policy" or recipe.teacher_steps):
+        given = f"recipe.dynamic_sampling={recipe.dynamic_sampling} with recipe.q={recipe.q}"
+        raise UserError(given, "it samples from the policy", "set recipe.dynamic_sampling=0")
+    if recipe.teacher_steps and recipe.num_generations < configuration.data.targets_per_prompt:
+        given = f"recipe.teacher_steps={recipe.teacher_steps} with recipe.num_generations={recipe.num_generations}"
+        why = f"of data.targets_per_prompt={configuration.data.targets_per_prompt} some would not be imitated"
+        raise UserError(given, why, "raise recipe.num_generations to as many")
+    _check_groups(configuration)
+
+
+def _check_groups(configuration: Configuration) -> None:
+    """Refuse to compare a response with the others of its prompt where there are none."""
+    recipe, count = configuration.recipe, configuration.responses_per_prompt
+    alone = recipe.w in ("group_advantage", "leave_one_out", "positive", "negative")
+    if recipe.trainer == "policy" and count < 2 and (alone or recipe.q == "policy_and_teacher"):
+        key = "recipe.num_generations" if configuration.samples else "data.targets_per_prompt"
+        why = "a group of one has no other responses to be compared with"
+        raise UserError(f"{key}={count} with recipe.w={recipe.w}", why, f"set {key} to 2 or more")

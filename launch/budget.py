@@ -90,7 +90,7 @@ def steps_to_spend(configuration: Configuration, dearer: Configuration, entry: M
 
 
 def _known(configuration: Configuration) -> bool:
-    return configuration.recipe.q != "policy" and configuration.budget.match != "device_seconds"
+    return configuration.recipe.trainer == "sft" and configuration.budget.match != "device_seconds"
 
 
 def _counted(configuration: Configuration, left: float, costs: np.ndarray, stored: np.ndarray) -> int:

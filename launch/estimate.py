@@ -45,13 +45,13 @@ def step(configuration: Configuration, prompt: int, response: int) -> Step:
     """One step at prompts and responses of so many tokens."""
     recipe, prompts = configuration.recipe, configuration.train.prompts_per_step
     shape = flops.read(configuration.model.path) or UNKNOWN
-    samples = recipe.num_generations if recipe.q == "policy" else configuration.data.targets_per_prompt
+    samples = configuration.responses_per_prompt
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
     scorings = (passes > 1) + (recipe.beta > 0)  # of the old policy and of the reference
     count, rows = prompts * samples, [(prompt, response)]
     train = passes * flops.train(shape, rows) + scorings * flops.score(shape, rows)
     generate = 0
-    if recipe.q == "policy":
+    if configuration.samples:
         generate = prompts * flops.forward(shape, prompt, 1) + count * flops.decode(shape, prompt, response - 1)
     return Step(count, count * passes * response, generate, count * train)
 
@@ -63,9 +63,9 @@ def seconds(configuration: Configuration) -> float | None:
         return None
     train, data, recipe = configuration.train, configuration.data, configuration.recipe
     prompts = train.steps * train.prompts_per_step
-    responses = prompts * (recipe.num_generations if recipe.q == "policy" else data.targets_per_prompt)
+    responses = prompts * configuration.responses_per_prompt
     length = data.max_completion_length * USUAL_LENGTH
-    generated = responses * length if recipe.q == "policy" else 0.0
+    generated = responses * length if configuration.samples else 0.0
     trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations
     saves = -(-train.steps // train.save_steps)
     work = generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND

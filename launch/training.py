@@ -53,7 +53,7 @@ def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> No
 
 def _check_targets(experiment: Path, todo: list[Configuration]) -> None:
     """Refuse an arm that imitates where the compiled data has nothing to imitate, before another arm is trained."""
-    imitating = sorted({given.recipe.name for given in todo if given.recipe.q == "teacher"})
+    imitating = sorted({given.recipe.name for given in todo if given.imitates})
     if imitating and not read_json(experiment / "data" / "manifest.json")["targets"]["present"]:
         given = f"recipe={imitating[0]} on data.source={todo[0].data.source}, which holds no responses"
         change = "set data.solution to the column that holds them"

@@ -121,7 +121,7 @@ def opening(configuration: Configuration, checkpoint: Path | None) -> Entry:
 def targets_cost(configuration: Configuration) -> Entry:
     """What it cost to make the targets of an arm that imitates them, as `make targets` has booked it; nulls where that
     does not know the teacher's size, or its devices."""
-    if configuration.recipe.q == "policy" or not configuration.data.targets:
+    if not configuration.imitates or not configuration.data.targets:
         return dict(NO_TARGETS)
     manifest = Path(configuration.data.targets) / "manifest.json"
     if not manifest.is_file():

@@ -1,26 +1,32 @@
-"""The policy trainer: TRL's GRPOTrainer, fed in the stored order and sampling through our one generator.
+"""The policy trainer: TRL's GRPOTrainer, fed in the stored order, with a recipe's q, w and surrogate in its places.
 
-L = - E_{y ~ pi_old} [ mean_t min(r_t A, clip(r_t, 1 - epsilon, 1 + epsilon_high) A) ] + beta KL(pi || base)
+L = - E_{x in D} E_{y ~ q(.|x)} [ w(x, y) s(pi(y|x)) ] + beta KL(pi || base)
+
+q: train/responses.py, and here what samples. w: train/weights.py. s: train/surrogates.py; the clipped ratios are TRL's.
+Where they meet: train/policy_trainer.py.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
+from conf.errors import UserError
 from conf.schema import Configuration
-from models.flops import Row
 from models.generation import generate
 from models.render import prompt_ids
 from models.seeds import stream
-from train import rewarding
-from train.arguments import shared
-from train.ledger import Ledger
+from train import responses, rewarding
+from train.arguments import share, shared
+from train.policy_trainer import PolicyTrainer
 from train.records import Records
+
+Ids = list[int]
+Sample = Callable[[PolicyTrainer, str, list[Ids], list[int]], list[Ids]]  # trainer, q, prompts, seeds -> responses
 
 
 def objective(configuration: Configuration) -> dict[str, Any]:
@@ -28,7 +34,6 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     recipe = configuration.recipe
     return {
         "beta": recipe.beta,
-        "num_generations": recipe.num_generations,
         "num_iterations": recipe.num_iterations,
         "loss_type": recipe.loss_type,
         "scale_rewards": recipe.scale_rewards,
@@ -42,11 +47,13 @@ def objective(configuration: Configuration) -> dict[str, Any]:
         "entropy_coef": 0.0,
         "use_adaptive_entropy": False,
         "off_policy_mask_threshold": None,
+        "router_aux_loss_coef": None,
         "sync_ref_model": False,
         "disable_dropout": True,
         "cast_lm_head_to_fp32": False,
         "reward_weights": list(recipe.reward_weights),
         "multi_objective_aggregation": "sum_then_normalize",
+        "num_generations": configuration.responses_per_prompt,
         "temperature": recipe.temperature,
         "top_p": 1.0,
         "top_k": 0,
@@ -58,23 +65,6 @@ def objective(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-class BookedGRPOTrainer(GRPOTrainer):
-    """TRL's trainer, with what it scores and how long it waits for rewards booked in the ledger."""
-
-    ledger: Ledger
-    rows: Sequence[Row] = ()  # of this process's present rollouts
-
-    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
-        with self.ledger.timed("seconds_reward"):
-            return super()._calculate_rewards(*args, **kwargs)
-
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
-        if not torch.is_grad_enabled():
-            self.ledger.score(self.rows)
-        return super()._get_per_token_logps_and_entropies(*args, **kwargs)
-
-
 def build(
     configuration: Configuration,
     model: Any,
@@ -83,37 +73,50 @@ def build(
     order: np.ndarray,
     folder: Path,
     records: Records,
-) -> GRPOTrainer:
+) -> PolicyTrainer:
     """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `num_iterations` updates."""
-    recipe, train = configuration.recipe, configuration.train
-    per_step = train.prompts_per_step * recipe.num_generations
+    recipe = configuration.recipe
+    per_step = configuration.train.prompts_per_step * configuration.responses_per_prompt
+    if recipe.dynamic_sampling and share(per_step) % recipe.num_generations:
+        given = f"recipe.dynamic_sampling={recipe.dynamic_sampling} with {share(per_step)} responses a process and step"
+        raise UserError(given, "a group would be cut in two", "make train.prompts_per_step a multiple of the processes")
     common = shared(configuration, folder, per_step, recipe.num_iterations)
-    arguments = GRPOConfig(
-        **common, **objective(configuration), steps_per_generation=common["gradient_accumulation_steps"]
-    )
-    trainer = BookedGRPOTrainer(
+    trainer = PolicyTrainer(
         model=model,
         reward_funcs=rewarding.functions(configuration, tokenizer, records),
-        args=arguments,
-        train_dataset=rows.select_columns(["prompt", "reference", "kind"]).select(order.ravel()),
+        args=_arguments(configuration, common, per_step),
+        train_dataset=responses.examples(configuration, tokenizer, rows, order),
         processing_class=tokenizer,
-        rollout_func=_rollout(configuration, tokenizer, records.ledger),
+        rollout_func=_rollout(configuration, tokenizer),
     )
-    trainer.ledger = records.ledger
+    trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
+    trainer.copies = {}
     return trainer
 
 
-def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> Any:
-    """TRL hands over prompts already repeated `num_generations` times; we render, sample and book them."""
+def _arguments(configuration: Configuration, common: dict[str, Any], per_step: int) -> GRPOConfig:
+    """TRL refuses one response a prompt: they could not be compared. An arm that compares nothing may have it."""
+    if per_step == 1:
+        given = "a step of one prompt with one response"
+        raise UserError(given, "TRL's GRPOConfig wants two responses a step", "raise train.prompts_per_step")
+    stated = objective(configuration)
+    wanted = stated["num_generations"]
+    arguments = GRPOConfig(
+        **common,
+        **stated | {"num_generations": wanted if wanted > 1 else per_step},
+        steps_per_generation=common["gradient_accumulation_steps"],
+    )
+    arguments.num_generations = wanted
+    return arguments
 
-    def rollout(prompts: list[str], trainer: BookedGRPOTrainer) -> dict[str, Any]:
-        step, rank = trainer.state.global_step, trainer.accelerator.process_index
-        rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-        ids = [rendered[prompt] for prompt in prompts]
-        seeds = [stream(configuration.seed, "sampling", step, rank * len(ids) + i) for i in range(len(ids))]
-        with ledger.timed("seconds_generate"):
-            responses = generate(
-                trainer.accelerator.unwrap_model(trainer.model),
+
+def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
+    """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
+
+    def sample(trainer: PolicyTrainer, q: str, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
+        with trainer.phase("generate"):
+            found = generate(
+                trainer.sampler(q),
                 ids,
                 end_id=tokenizer.eos_token_id,
                 pad_id=tokenizer.pad_token_id,
@@ -123,19 +126,41 @@ def _rollout(configuration: Configuration, tokenizer: Any, ledger: Ledger) -> An
                 batch_size=len(ids),
                 batch_tokens=configuration.hardware.generation_tokens,
             )
-        ledger.generate(ids, responses)
-        trainer.rows = [(len(prompt), len(response)) for prompt, response in zip(ids, responses, strict=True)]
-        _book(configuration, ledger, trainer, [row[-1] == tokenizer.eos_token_id for row in responses])
-        return {"prompt_ids": ids, "completion_ids": responses, "logprobs": None}
+        trainer.ledger.generate(ids, found)
+        return found
+
+    def rollout(prompts: list[str], trainer: PolicyTrainer) -> dict[str, Any]:
+        if trainer.drawn is not None:
+            output, trainer.drawn = trainer.drawn, None
+            return output
+        rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+        ids = [rendered[prompt] for prompt in prompts]
+        found = _responses(configuration, trainer, ids, sample)
+        trainer.rows = [(len(prompt), len(one or ())) for prompt, one in zip(ids, found, strict=True)]
+        completions = [one or [tokenizer.eos_token_id] for one in found]
+        output = {"prompt_ids": ids, "completion_ids": completions, "logprobs": None}
+        if None in found:  # a response that does not exist bears no loss
+            pairs = zip(found, completions, strict=True)
+            output["env_mask"] = [[int(one is not None)] * len(ids) for one, ids in pairs]
+        return output
 
     return rollout
 
 
-def _book(configuration: Configuration, ledger: Ledger, trainer: BookedGRPOTrainer, ended: list[bool]) -> None:
-    """The step's rollouts, and the training on them that follows."""
-    recipe, rows = configuration.recipe, trainer.rows
-    ledger.show(configuration.train.prompts_per_step if trainer.accelerator.is_main_process else 0, rows)
-    with_loss = [
-        response for (_, response), end in zip(rows, ended, strict=True) if end or not recipe.mask_truncated_completions
-    ]
-    ledger.train(rows, passes=recipe.num_iterations, learned=sum(with_loss))
+def _responses(
+    configuration: Configuration, trainer: PolicyTrainer, ids: list[list[int]], sample: Sample
+) -> list[list[int] | None]:
+    """One response a row: the teacher's where it is asked, sampled ones elsewhere, each with a stream of its own."""
+    q, step, rank = trainer.parts().q, trainer.finished, trainer.accelerator.process_index
+    q = "teacher" if q == "base" and not configuration.samples else q
+    places = range(rank * len(ids), (rank + 1) * len(ids))
+    taught = [row.get("taught", []) for row in trainer.examples]
+    found = responses.imitated(q, taught, [place % configuration.responses_per_prompt for place in places])
+    trainer.taught = [i in found for i in range(len(ids))]
+    free = [i for i in range(len(ids)) if i not in found]
+    if free:
+        again = (trainer.attempt, rank) if trainer.attempt else ()
+        seeds = [stream(configuration.seed, "sampling", step, places[i], *again) for i in free]
+        sampled = sample(trainer, q, [ids[i] for i in free], seeds)
+        found |= dict(zip(free, sampled, strict=True))
+    return [found[i] for i in range(len(ids))]

@@ -7,8 +7,10 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from data import world
 from models.render import response_text
+from models.seeds import stream
 from rewards import Request, Verdict, shaping, verify_many
 from rewards.watch import Watch
+from train import processes
 from train.records import Records
 
 SAMPLES_A_STEP = 4  # responses kept in samples.jsonl
@@ -67,6 +69,17 @@ class _Judge:
             self.records.sample({"step": step, **row, "strategy": world.strategy(prompts[i], self.texts[i])})
 
 
+def right(
+    configuration: Configuration, tokenizer: Any, rows: Sequence[Any], completion_ids: Sequence[Sequence[int]]
+) -> list[bool]:
+    """Whether each response is right, by the verdict that `accuracy` rests on."""
+    requests = [
+        Request(row["kind"], response_text(tokenizer, ids), row["reference"], {"extraction": "strict"})
+        for row, ids in zip(rows, completion_ids, strict=True)
+    ]
+    return [one.outcome == "right" for one in verify_many(requests, configuration.hardware.reward_workers)]
+
+
 def functions(configuration: Configuration, tokenizer: Any, records: Records) -> list[Any]:
     """The functions of `recipe.reward_funcs`, in order; TRL adds them up with `recipe.reward_weights`."""
     judge = _Judge(configuration, tokenizer, records)
@@ -87,5 +100,12 @@ def functions(configuration: Configuration, tokenizer: Any, records: Records) ->
         judge.see(completion_ids, **columns)
         return judge.scored([shaping.soft_overlong(len(ids), limit, cache) for ids in completion_ids])
 
-    known = {function.__name__: function for function in (accuracy, well_formed, soft_overlong)}
+    def random(completion_ids: Any, **columns: Any) -> Rewards:
+        """A fair coin, one a response, that knows nothing of it."""
+        judge.see(completion_ids, **columns)
+        first, step = processes.rank() * len(completion_ids), columns["trainer_state"].global_step
+        tosses = [stream(configuration.seed, "coin", step, first + i) for i in range(len(completion_ids))]
+        return judge.scored([float(toss % 2) for toss in tosses])
+
+    known = {function.__name__: function for function in (accuracy, well_formed, soft_overlong, random)}
     return [known[name] for name in configuration.recipe.reward_funcs]

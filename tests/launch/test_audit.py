@@ -162,10 +162,10 @@ def test_changed_code_is_refused_by_module(experiment: Path, make: Make) -> None
 
 
 def test_what_no_recipe_declares_is_refused(experiment: Path, make: Make) -> None:
-    with pytest.raises(UserError, match=r"recipe\.temperature \(there 1\.0, now 0\.7\)") as caught:
-        folders.freeze_run(make("recipe=grpo", "recipe.treatment=[recipe.name]", "recipe.temperature=0.7"))
+    with pytest.raises(UserError, match=r"recipe\.epsilon \(there 0\.2, now 0\.3\)") as caught:
+        folders.freeze_run(make("recipe=grpo", "recipe.treatment=[recipe.name]", "recipe.epsilon=0.3"))
     assert "recipe.trainer" not in caught.value.given, "the other recipe declares it"
-    folders.freeze_run(make("recipe=grpo", "recipe.temperature=0.7"))
+    folders.freeze_run(make("recipe=grpo", "recipe.epsilon=0.3"))
 
 
 def test_one_arm_has_one_learning_rate(experiment: Path, make: Make) -> None:

@@ -1,0 +1,257 @@
+"""TRL's GRPOTrainer with a recipe's w and surrogate in the places of its own, and its costs booked."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_model, save_model
+from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from conf.schema import Configuration, Recipe
+from models.flops import Row
+from models.loading import load_configured
+from train import dynamic, responses, surrogates, weights
+from train.ledger import Ledger
+
+SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
+BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
+PHASES = (*BOOKED, "logps")
+
+
+class Parts(NamedTuple):
+    """What a step minimises."""
+
+    q: str
+    w: str
+    surrogate: str
+    loss_type: str
+
+
+def parts(recipe: Recipe, step: int) -> Parts:
+    """Of the step after `step` finished ones: SFT's in the first `teacher_steps`, then the recipe's own."""
+    if step < recipe.teacher_steps:
+        return Parts("teacher", "one", "log", "dapo")
+    return Parts(recipe.q, recipe.w, recipe.surrogate, recipe.loss_type)
+
+
+class PolicyTrainer(GRPOTrainer):
+    """TRL's trainer with a recipe's parts, and with what it costs booked in the ledger."""
+
+    configuration: Configuration
+    ledger: Ledger
+    seconds: defaultdict[str, float]  # by phase, since the last log
+    examples: Sequence[responses.Row] = ()  # of this process's present step
+    rows: Sequence[Row] = ()  # tokens of prompts and responses of them
+    taught: Sequence[bool] = ()  # which of them are a teacher's
+    copies: dict[str, Any]  # models that are not trained: base, snapshot
+    drawn: Any = None  # a rollout that dynamic sampling has made already
+    attempt = 0  # of dynamic sampling
+
+    @property
+    def finished(self) -> int:
+        """Steps behind."""
+        return int(self.state.global_step) // self.num_iterations
+
+    def parts(self) -> Parts:
+        return parts(self.configuration.recipe, self.finished)
+
+    # --- w ------------------------------------------------------------------------------------------------------------
+
+    def _calculate_rewards(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of all processes [rows, functions]; an arm that weighs nothing waits for no verdict."""
+        with self.phase("reward"):
+            if self.parts().w == "one":
+                empty = torch.full((len(inputs), len(self.reward_funcs)), torch.nan, device=self.accelerator.device)
+                self.rewards = self.accelerator.gather(empty)
+            else:
+                self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+        return self.rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """TRL's, with the weights of `w` for its advantages, and rows without a weight out of the mean."""
+        self.examples = inputs
+        if self.configuration.recipe.dynamic_sampling:
+            self.examples, self.drawn = dynamic.mixed(self, inputs)
+        inputs = self.examples
+        output = super()._generate_and_score_completions(inputs)
+        now = self.parts()
+        if now.w != "group_advantage":
+            output["advantages"] = self._weights(now, len(inputs))
+        mask = output["completion_mask"] * output.get("tool_mask", 1)
+        if now.w == "right":
+            mask = mask * (output["advantages"] > 0)[:, None]
+            output["tool_mask"] = mask
+            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        output["taught"] = torch.tensor(self.taught, device=mask.device)
+        if now.surrogate == "iw_sft":
+            output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
+        if self.configuration.train.kl_rows:
+            self._measure_drift(output, mask)
+        self._book(mask)
+        return output
+
+    def _weights(self, now: Parts, rows: int) -> torch.Tensor:
+        """Of this process's rows; a row that no function could score has none, unless all weigh one."""
+        unscorable = self.rewards.isnan().all(1)
+        total = (self.rewards * self.reward_weights.to(self.rewards.device)).nansum(1)
+        grouped = total.masked_fill(unscorable, torch.nan).view(-1, self.num_generations)
+        found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
+        return found[self.accelerator.process_index * rows :][:rows]
+
+    def sample(self, prompts: list[str], attempt: int) -> dict[str, Any]:
+        """A rollout; those of another `attempt` at the same step draw otherwise."""
+        self.attempt = attempt
+        output: dict[str, Any] = self.rollout_func(prompts, self)  # type: ignore[misc]
+        self.attempt = 0
+        return output
+
+    # --- s ------------------------------------------------------------------------------------------------------------
+
+    def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
+        """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
+        now = self.parts()
+        if now.surrogate == "clipped":
+            return super()._compute_loss(model, inputs)
+        mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+        logps, entropies = self._logps(model, inputs, compute_entropy=True)
+        losses = -inputs["advantages"][:, None] * self._surrogate(now.surrogate, logps, inputs, mask)
+        if self.beta:
+            drift = inputs["ref_per_token_logps"] - logps
+            kl = drift.exp() - drift - 1
+            losses = losses + self.beta * kl
+            self._note("kl", kl, mask)
+        self._note("entropy", entropies, mask)
+        tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
+        pieces, longest = self.current_gradient_accumulation_steps, self.configuration.data.max_completion_length
+        return surrogates.aggregate(losses, mask, now.loss_type, pieces, tokens, longest)
+
+    def _surrogate(self, name: str, logps: torch.Tensor, inputs: Any, mask: torch.Tensor) -> torch.Tensor:
+        recipe = self.configuration.recipe
+        if name == "luffy":
+            old = inputs.get("old_per_token_logps", logps.detach())
+            return surrogates.luffy(logps, old, inputs["taught"], recipe.shaping_gamma)
+        if name == "iw_sft":
+            return surrogates.iw_sft(logps, inputs["base_logps"], mask, recipe.max_importance_weight)
+        return {"log": surrogates.log, "dft": surrogates.dft}[name](logps)
+
+    def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
+        """(log-probabilities, entropies) [rows, tokens] of the responses."""
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
+        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
+        size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
+        found = self._get_per_token_logps_and_entropies(
+            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
+        )
+        return found[0], found[1]
+
+    def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
+        """Log the mean of `values` over the tokens of all processes."""
+        totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
+        total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
+        self._metrics["train"][name].append(total / max(1.0, count))
+
+    @torch.no_grad()
+    def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
+        """Log KL(policy || base) in nats a token on the first responses of the step: exact over the vocabulary, and k3
+        (Schulman 2020) where they are the policy's own. A measurement, so no FLOPs of it are booked."""
+        rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
+        attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
+        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
+        logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
+        now, base = (one.log_softmax(-1) for one in logits)
+        self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
+        if self.parts().q == "policy":
+            drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
+            self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
+
+    # --- what it costs ------------------------------------------------------------------------------------------------
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
+        if torch.is_grad_enabled():
+            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self.ledger.score(self.rows)
+        with self.phase("logps"):
+            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the seconds inside as seconds/`name` of the step, and in the ledger what it has a column for."""
+        start = time.monotonic()
+        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext():
+            yield
+        self.seconds[name] += time.monotonic() - start
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        start = time.monotonic()
+        loss = super().training_step(*args, **kwargs)
+        self.seconds["step"] += time.monotonic() - start
+        return loss
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """TRL's, with the seconds that each phase took since the last time; `update` is what is left of the step."""
+        if self.seconds["step"]:
+            apart = {name: self.seconds[name] for name in PHASES}
+            for name, took in (apart | {"update": self.seconds["step"] - sum(apart.values())}).items():
+                self._metrics["train"][f"seconds/{name}"].append(took)
+            self.seconds.clear()
+        super().log(*args, **kwargs)
+
+    def _book(self, mask: torch.Tensor) -> None:
+        """The step's responses, and the training on them that follows; `mask` is on the tokens that bear a loss."""
+        train, first = self.configuration.train, self.accelerator.is_main_process
+        shown = [row for row in self.rows if row[1]]
+        self.ledger.show(train.prompts_per_step if first else 0, shown)
+        self.ledger.train(self.rows, passes=self.num_iterations, learned=int(mask.sum()))
+        learns = self.accelerator.gather(mask.sum(1)).view(-1, self.configuration.responses_per_prompt).any(1)
+        self._metrics["train"]["frac_prompts_without_loss"].append(1 - learns.float().mean().item())
+
+    # --- the model that is not trained --------------------------------------------------------------------------------
+
+    def copy_of(self, name: str) -> Any:
+        """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
+        if name not in self.copies:
+            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+        return self.copies[name]
+
+    def sampler(self, q: str) -> Any:
+        """The model that samples this step's responses."""
+        if q == "policy" or q == "policy_and_teacher":
+            return self.accelerator.unwrap_model(self.model)
+        fresh, model = q not in self.copies, self.copy_of(q)
+        if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
+            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+        return model
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if "snapshot" in self.copies and self.args.should_save:
+            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+            file.parent.mkdir()
+            save_model(self.copies["snapshot"], str(file))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        file = Path(resume_from_checkpoint) / SNAPSHOT
+        if file.is_file():
+            load_model(self.copy_of("snapshot"), str(file))
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """TRL's, with a rate of its own for the first `teacher_steps`."""
+        scheduler: Any = super().create_scheduler(num_training_steps, optimizer)
+        recipe = self.configuration.recipe
+        if recipe.teacher_steps:
+            before, share = scheduler.lr_lambdas[0], recipe.teacher_learning_rate / recipe.learning_rate
+            updates = recipe.teacher_steps * recipe.num_iterations
+            scheduler = torch.optim.lr_scheduler.LambdaLR(
+                scheduler.optimizer, lambda update: before(update) * (share if update < updates else 1.0)
+            )
+            self.lr_scheduler = scheduler
+        return scheduler
