@@ -103,14 +103,15 @@ def flat(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def packages(experiment: Experiment) -> dict[str, Any]:
-    """Code and machine, from the manifest of the first run."""
-    manifest = experiment.runs[0].manifest
-    known = manifest.get("packages") or {}
+    """Code and machine, from the manifest of the first run, of its last start."""
+    start = (experiment.runs[0].manifest.get("starts") or [{}])[-1]
+    known = start.get("packages") or {}
     named = {name: known[name] for name in PACKAGES if name in known}
-    git = manifest.get("git") or {}
+    git = start.get("git") or {}
     return {
         "commit": git.get("commit"),
         "changed": bool(git.get("diff_sha256")),
-        "device": manifest.get("device"),
+        "device": start.get("device"),
+        "sandbox": start.get("sandbox"),
         **named,
     }

@@ -67,7 +67,8 @@ def write_run(
     for step, skill in skills.items():
         write_evaluation(folder / "evaluation" / f"step-{step:06d}", step, skill, seed, say, benchmarks)
     freeze.write(configuration(arm, seed, str(root.parent), root.name, **sections), folder / "config.yaml")
-    write_json(folder / "manifest.json", {"git": {"commit": "0" * 40}, "device": "cpu", "packages": {"trl": "1.16.0"}})
+    start = {"git": {"commit": "0" * 40}, "device": "cpu", "packages": {"trl": "1.16.0"}}
+    write_json(folder / "manifest.json", {"base": "0" * 64, "starts": [start]})
     for step in range(1, max(skills) + 1):
         append_jsonl(folder / "ledger.jsonl", ledger_row(step, 16 if arm == "grpo" else 1))
 
@@ -92,7 +93,10 @@ def write_experiment(root: Path, seeds=(0,), say=None) -> Path:
         write_run(root, "grpo", seed, {20: skill(0.75, 0.6, 0.7), 40: skill(0.9, 0.62, 0.68)})
     write_json(root / "lock.json", {"order": "a" * 64, "rows": "b" * 64, "base": "c" * 64})
     (root / "data").mkdir()
-    write_json(root / "data" / "manifest.json", {"rows": 960, "dropped": {"too_long": 3}})
+    write_json(
+        root / "data" / "manifest.json",
+        {"counts": {"loaded": 963, "rows_for_policy_arms": 960, "rows_for_teacher_arms": 950}},
+    )
     return root
 
 

@@ -40,6 +40,13 @@ def written(tmp_path_factory):
     return root, write_report(root)
 
 
+def test_code_machine_and_rows_are_told(written):
+    root, index = written
+    told = read_json(root / "report" / "results.json")["packages"]
+    assert told["trl"] == "1.16.0" and told["commit"] == "0" * 40
+    assert "the arms do not train on the same rows" in index.read_text()
+
+
 def test_everything_documented_is_there(written):
     root, index = written
     assert index == root / "report" / "index.html"
