@@ -124,6 +124,8 @@ def settle(configuration: Configuration, folder: Path) -> None:
     import torch
     import transformers
 
+    from models import precision
+
     transformers.logging.disable_progress_bar()
     if configuration.hardware.device == "cpu":
         torch.set_num_threads(configuration.hardware.threads)
@@ -131,7 +133,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
         raise UserError(
             "hardware.device=cuda", "torch sees no GPU here", "set hardware=cpu, or install the CUDA build of torch"
         )
-    torch.set_float32_matmul_precision(configuration.hardware.matmul_precision)
+    precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
 
 

@@ -1,0 +1,201 @@
+"""What a training step costs: our arms against TRL's trainers as they come, with gradient checkpointing off."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from math import sqrt
+from pathlib import Path
+from statistics import mean, variance
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+
+from bench import Figure
+from bench.timing import settings
+from conf.schema import Configuration
+from data.compile import compile_dataset, read
+from launch.compose import compose
+from models import precision
+from models.loading import load_configured
+from rewards import verify
+from train import lock, policy, sft
+from train.hooks import Hooks
+from train.records import Records
+
+STEPS, REPEATS = 5, 3  # steps of a run, the first of which is not timed; runs of each side, in turns
+SIZES = ["experiment=embedded", "data.rows=256", f"train.steps={STEPS}", "train.save_steps=1000"]
+
+
+class Run(NamedTuple):
+    """What one run showed: seconds a step and tokens a second after the first step, mean rewards of all."""
+
+    seconds: float
+    tokens: float
+    rewards: list[float]
+
+
+class Work(NamedTuple):
+    """What both sides train on, in `folder` the compiled data."""
+
+    configuration: Configuration
+    rows: Dataset
+    order: np.ndarray
+    folder: Path
+
+
+class Clock(TrainerCallback):
+    """When each step ended, and what was logged."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+        self.logs: list[dict[str, float]] = []
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.ends.append(time.perf_counter())
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if "num_tokens" in (logs or {}):
+            self.logs.append(logs)
+
+
+def figures() -> Iterator[Figure]:
+    """SFT with equal settings; GRPO with the fastest exact matrix products against TRL's, and with equal ones."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with TemporaryDirectory() as folder:
+        yield from of_sft(prepared("sft", Path(folder)))
+        yield from of_grpo(prepared("grpo", Path(folder)))
+
+
+def prepared(recipe: str, folder: Path) -> Work:
+    """The arm's configuration, and the compiled rows and order that all arms read."""
+    configuration = compose([f"recipe={recipe}", *SIZES])
+    compile_dataset(configuration, folder / "data")
+    rows, order, _ = read(folder / "data")
+    return Work(configuration, rows, order, folder)
+
+
+def of_sft(work: Work) -> Iterator[Figure]:
+    """Tokens a second, padding left out."""
+    with settings("highest"):
+        ours, theirs = turns(partial(our_run, work), partial(stock_sft, work))
+    best = [max(run.tokens for run in side) for side in (ours, theirs)]
+    told = f"SFT: tokens a second, ours {best[0]:,.0f}, TRL's {best[1]:,.0f}"
+    yield Figure(told, best[0] / best[1], 0.97, "times", True)
+
+
+def of_grpo(work: Work) -> Iterator[Figure]:
+    """Seconds a step, and whether both sides earn alike."""
+    rewards: tuple[list[float], list[float]] = [], []
+    for own in ("medium", "highest") if precision.exact("medium") else ("highest",):
+        sides = turns(with_products(own, partial(our_run, work)), with_products("highest", partial(stock_grpo, work)))
+        least = [min(run.seconds for run in side) for side in sides]
+        told = f"GRPO: seconds a step, ours {least[0]:.2f} (matmul {own}), TRL's {least[1]:.2f} (highest)"
+        yield Figure(told, least[0] / least[1], 0.6, "times", False)
+        for side, runs in zip(rewards, sides, strict=True):
+            side += [reward for run in runs for reward in run.rewards]
+    error = sqrt(sum(variance(side) / len(side) for side in rewards))
+    told = f"GRPO: mean reward, ours {mean(rewards[0]):.3f}, TRL's {mean(rewards[1]):.3f}, their difference"
+    yield Figure(told, abs(mean(rewards[0]) - mean(rewards[1])) / error, 3, "standard errors", False)
+
+
+def turns(ours: Callable[[int], Run], theirs: Callable[[int], Run]) -> tuple[list[Run], list[Run]]:
+    """Runs of both sides in turns, each turn with a seed of its own."""
+    with redirect_stdout(StringIO()):  # what TRL logs
+        pairs = [(ours(seed), theirs(seed)) for seed in range(REPEATS)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def with_products(setting: str, run: Callable[[int], Run]) -> Callable[[int], Run]:
+    """The run, under a setting of matrix products."""
+
+    def under(seed: int) -> Run:
+        with settings(setting):
+            return run(seed)
+
+    return under
+
+
+def our_run(work: Work, seed: int) -> Run:
+    """An arm as the worker trains it, all it records included; no checkpoint but the last, and no evaluation."""
+    configuration = work.configuration.model_copy(update={"seed": seed})
+    arm = work.folder / "arms" / configuration.recipe.name
+    arm.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=arm))
+    model, tokenizer = load_configured(configuration)
+    records = Records(folder, 0)
+    build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
+    trainer = build(configuration, model, tokenizer, work.rows, work.order, folder, records)
+    lock.keep(configuration, folder, trainer, tokenizer, work.order, 0)
+    trainer.add_callback(Hooks(records, folder, 1, lambda model, step: None, lambda entry: False))
+    return timed(trainer)
+
+
+def stock_sft(work: Work, seed: int) -> Run:
+    """TRL's SFTTrainer on the same rows, each a prompt and a completion of a chat."""
+    rows = work.rows.select(work.order.ravel())
+    chats = [
+        {"prompt": [{"role": "user", "content": row["prompt"]}], "completion": [{"role": "assistant", "content": text}]}
+        for row in rows
+        for text in row["targets"]
+    ]
+    arguments = SFTConfig(**stock(work, seed))
+    return timed(SFTTrainer(work.configuration.model.path, arguments, train_dataset=Dataset.from_list(chats)))
+
+
+def stock_grpo(work: Work, seed: int) -> Run:
+    """TRL's GRPOTrainer on the same prompts, generating and judging in its own process."""
+    configuration = work.configuration
+    rows = work.rows.select(work.order.ravel()).select_columns(["prompt", "reference", "kind"])
+    chats = [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows]
+
+    def accuracy(completions: list[Any], kind: list[str], reference: list[str], **columns: Any) -> list[float]:
+        texts = [completion[0]["content"] for completion in completions]
+        judged = (verify(*one, extraction="strict") for one in zip(kind, texts, reference, strict=True))
+        return [float(verdict.outcome == "right") for verdict in judged]
+
+    sampled = {
+        "num_generations": configuration.recipe.num_generations,
+        "max_completion_length": configuration.data.max_completion_length,
+    }
+    arguments = GRPOConfig(**stock(work, seed), **sampled)
+    return timed(GRPOTrainer(configuration.model.path, accuracy, arguments, train_dataset=Dataset.from_list(chats)))
+
+
+def stock(work: Work, seed: int) -> dict[str, Any]:
+    """Our sizes and learning rate, this machine's processor, and nothing written; all else as TRL has it."""
+    train, recipe = work.configuration.train, work.configuration.recipe
+    targets = work.configuration.data.targets_per_prompt if recipe.trainer == "sft" else recipe.num_generations
+    return {
+        "output_dir": str(work.folder / "stock"),
+        "seed": seed,
+        "max_steps": train.steps,
+        "per_device_train_batch_size": recipe.micro_batch_size,
+        "gradient_accumulation_steps": train.prompts_per_step * targets // recipe.micro_batch_size,
+        "learning_rate": recipe.learning_rate,
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+    }
+
+
+def timed(trainer: Any) -> Run:
+    """Train, and say what it cost."""
+    clock = Clock()
+    trainer.add_callback(clock)
+    trainer.train()
+    seconds = clock.ends[-1] - clock.ends[0]
+    tokens = clock.logs[-1]["num_tokens"] - clock.logs[0]["num_tokens"]
+    rewards = [logs["reward"] for logs in clock.logs if "reward" in logs]
+    return Run(seconds / (len(clock.ends) - 1), tokens / seconds, rewards)
