@@ -156,12 +156,12 @@ def stock_grpo(work: Work, seed: int) -> Run:
     rows = work.rows.select(work.order.ravel()).select_columns(["prompt", "reference", "kind"])
     chats = [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows]
 
-    def accuracy(completions: list[Any], kind: list[str], reference: list[str], **columns: Any) -> list[float]:
+    def accuracy(completions: list[Any], kind: list[str], reference: list[str], **columns: Any) -> list[float | None]:
         texts = [completion[0]["content"] for completion in completions]
         judged = (verify(*one, extraction="strict") for one in zip(kind, texts, reference, strict=True))
         return [float(verdict.outcome == "right") for verdict in judged]
 
-    sampled = {
+    sampled: dict[str, Any] = {
         "num_generations": configuration.recipe.num_generations,
         "max_completion_length": configuration.data.max_completion_length,
     }
