@@ -24,7 +24,8 @@ def response_ids(tokenizer: Any, text: str) -> list[int]:
 
 def response_text(tokenizer: Any, ids: Sequence[int]) -> str:
     """What the model wrote, without the end token."""
-    return tokenizer.decode([i for i in ids if i != tokenizer.eos_token_id], skip_special_tokens=False)
+    end = tokenizer.eos_token_id
+    return tokenizer.decode([i for i in ids if i != end], skip_special_tokens=False)
 
 
 def batch_prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
