@@ -83,7 +83,7 @@ CONFIGURATION = (
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",
-        "teacher_distance targets_per_prompt target_rule",
+        "teacher_distance teacher_mistakes targets_per_prompt target_rule",
         "other responses, or another number of them, are imitated",
     ),
     _locked("data", "pairing near_duplicate_similarity decontamination_ngram", "other rows leave the training set"),

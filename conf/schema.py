@@ -41,6 +41,9 @@ class Data(Section):
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
+    # share of the world's teacher's responses that slip once and go on to a wrong answer; only arms that weigh a
+    # teacher's responses read them, the targets stay the right ones
+    teacher_mistakes: Fraction = 0.0
     targets_per_prompt: Positive = 1  # teacher responses a prompt and step
     targets: str = ""  # folder made by `make targets`; its responses take the place of the source's solutions
     target_rule: Literal["first", "shortest", "random"] = "first"  # which of a prompt's right responses is imitated

@@ -76,6 +76,7 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_mistakes(configuration)
     _check_recipe(configuration)
     if not experiment.arms or not experiment.seeds:
         raise UserError(
@@ -92,6 +93,16 @@ def _check_together(configuration: Configuration) -> None:
             "learning rates chosen on the report's own seeds make its scores too good",
             "give experiment.sweep_seeds other seeds",
         )
+
+
+def _check_mistakes(configuration: Configuration) -> None:
+    """Refuse mistakes where no scripted teacher makes them."""
+    data = configuration.data
+    other = f"data.targets={data.targets}" if data.targets else f"data.source={data.source}"
+    if data.teacher_mistakes and (data.targets or data.source != "world"):
+        why = "the world's scripted teacher makes them, and nothing of it would be read"
+        change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
+        raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
 
 
 def _check_keys(name: str, given: list[str]) -> None:

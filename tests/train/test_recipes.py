@@ -255,6 +255,20 @@ def test_off_policy_rl_weighs_wrong_responses_and_refuses_targets_that_are_all_r
         made(chosen("offpolicy_rl", data__targets_per_prompt=4), "other")
 
 
+def test_off_policy_rl_weighs_the_worlds_teacher_where_it_makes_mistakes(chosen, configure, made):
+    mixed = {"data__targets_per_prompt": 4, "data__teacher_mistakes": 0.5, "data__max_completion_length": 112}
+    trainer, _, rows, order = made(chosen("offpolicy_rl", **mixed, **STEADY))
+    for slot, example in zip(order.ravel(), trainer.train_dataset, strict=True):
+        assert example["taught"] == rows[int(slot)]["attempt_ids"] != rows[int(slot)]["target_ids"]
+    trainer.train()
+    log = [row for row in trainer.state.log_history if "reward" in row]
+    assert all(0 < row["reward"] < 1 and row["grad_norm"] > 0 for row in log)
+    for name in ("dft", "sft_format_only", "luffy"):  # what imitates goes on imitating the right ones
+        other, *_ = made(chosen(name, **mixed), name)
+        right = {tuple(ids) for row in rows for ids in row["target_ids"]}
+        assert all(tuple(ids) in right for example in other.train_dataset for ids in example["taught"])
+
+
 def test_one_of_luffys_group_is_the_teachers(chosen, made):
     trainer, _, rows, order = made(chosen("luffy"))
     first = [trainer.train_dataset[0]] * 4 + [trainer.train_dataset[1]] * 4
