@@ -185,9 +185,7 @@ ARGUMENTS = (
     ),
     _follows("seed data_seed", "the run's seed", "seed"),
     _follows("max_steps", "counted in optimizer updates", "train.steps", *UPDATES),
-    _follows(
-        "save_steps", "counted in optimizer updates", "train.save_steps", *UPDATES
-    ),
+    _follows("save_steps", "counted in optimizer updates", "train.save_steps", *UPDATES),
     _follows("logging_steps", "counted in optimizer updates", *UPDATES),
     _follows("warmup_steps", "counted in updates", "train.warmup_steps", *UPDATES),
     _follows("max_completion_length", "as the data say", "arguments.class", "data.max_completion_length"),

@@ -144,7 +144,8 @@ def _check_critic(recipe: Recipe) -> None:
         change = "set recipe.q=policy, recipe.surrogate=clipped, recipe.importance_sampling_level=token"
         raise UserError(given, "a critic values the policy's own states, token by token", change)
     if recipe.loss_type not in ("dapo", "grpo", "dr_grpo") or recipe.dynamic_sampling:
-        given = f"recipe.w=critic_advantage with loss_type={recipe.loss_type} dynamic_sampling={recipe.dynamic_sampling}"
+        given = f"recipe.w=critic_advantage with loss_type={recipe.loss_type}, "
+        given += f"dynamic_sampling={recipe.dynamic_sampling}"
         why = "its loss is a mean over tokens, and an advantage needs no group that differs"
         raise UserError(given, why, "set recipe.loss_type to dapo, grpo or dr_grpo, and recipe.dynamic_sampling=0")
 

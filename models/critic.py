@@ -21,10 +21,10 @@ class Critic(nn.Module):
     hidden states.
     """
 
-    def __init__(self, body: nn.Module | None, like: torch.nn.Parameter, hidden_size: int) -> None:
+    def __init__(self, body: nn.Module | None, device: torch.device, hidden_size: int) -> None:
         super().__init__()
         self.body = body
-        self.head = nn.Linear(hidden_size, 1, dtype=torch.float32, device=like.device)
+        self.head = nn.Linear(hidden_size, 1, dtype=torch.float32, device=device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -39,7 +39,8 @@ class Critic(nn.Module):
 def attach(model: Any, body: nn.Module | None) -> None:
     """Hang a critic into `model` (a causal language model, not wrapped): `model(..., values="head")` or `"all"` puts
     `values` [rows, tokens] into the output; "head" lets no gradient into the trunk that it shares."""
-    model.add_module(NAME, Critic(body, model.get_output_embeddings().weight, model.config.get_text_config().hidden_size))
+    width = model.config.get_text_config().hidden_size
+    model.add_module(NAME, Critic(body, model.get_output_embeddings().weight.device, width))
     plain = model.forward
 
     @functools.wraps(plain)

@@ -75,7 +75,7 @@ def build(
     folder: Path,
     records: Records,
 ) -> PolicyTrainer:
-    """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `updates_per_step` updates."""
+    """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts, with `updates_per_step`."""
     recipe = configuration.recipe
     per_step = configuration.train.prompts_per_step * configuration.responses_per_prompt
     if recipe.dynamic_sampling and share(per_step) % recipe.num_generations:

@@ -92,7 +92,7 @@ class PolicyTrainer(GRPOTrainer):
     def _weigh(self, output: dict[str, Any], now: Parts, rows: int) -> torch.Tensor:
         """Put the weights of `w` into a rollout of so many rows; which tokens bear a loss [rows, tokens]."""
         if now.w != "group_advantage":
-            grouped = self._totals().view(-1, self.num_generations)
+            grouped = self._totals().view(-1, self.configuration.responses_per_prompt)
             found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
             output["advantages"] = self._own(found, rows)
         mask: torch.Tensor = output["completion_mask"] * output.get("tool_mask", 1)
@@ -144,7 +144,8 @@ class PolicyTrainer(GRPOTrainer):
     def _aggregated(self, losses: torch.Tensor, mask: torch.Tensor, loss_type: str, step_tokens: Any) -> torch.Tensor:
         """One micro-batch's share of the update's loss; an update has its share of the step's tokens, as in TRL."""
         pieces, longest = self.current_gradient_accumulation_steps, self.configuration.data.max_completion_length
-        tokens = step_tokens / self.accelerator.num_processes * pieces / self.args.steps_per_generation
+        share = pieces / self.args.steps_per_generation  # type: ignore[attr-defined]
+        tokens = step_tokens / self.accelerator.num_processes * share
         return surrogates.aggregate(losses, mask, loss_type, pieces, tokens, longest)
 
     def _surrogate(self, name: str, logps: torch.Tensor, inputs: Any, mask: torch.Tensor) -> torch.Tensor:

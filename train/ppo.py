@@ -2,9 +2,9 @@
 
 L = - E min(r_t A_t, clip(r_t, 1 - epsilon, 1 + epsilon_high) A_t) + vf_coef E value_loss_t + beta KL(pi || base)
 
-A_t is the generalized advantage of a reward at the response's last token, less kl_coef times the log-ratio to the base at
-every token (Schulman et al. 2017, arXiv:1707.06347; Ouyang et al. 2022, arXiv:2203.02155, eq. 2). Policy and critic are
-one module with one optimizer (models/critic.py); gradients are clipped together.
+A_t is the generalized advantage of a reward at the response's last token, less kl_coef times the log-ratio to the base
+at every token (Schulman et al. 2017, arXiv:1707.06347; Ouyang et al. 2022, arXiv:2203.02155, eq. 2). Policy and critic
+are one module with one optimizer (models/critic.py); their gradients are clipped together.
 """
 
 from pathlib import Path
@@ -28,14 +28,14 @@ class PPOTrainer(PolicyTrainer):
 
     def attach_critic(self) -> None:
         """Give the policy its critic: on its own trunk, or on a copy of the base, with an adapter where it has one."""
-        adapted = hasattr(self.model, "peft_config")
-        body = None
+        policy: Any = self.model
+        adapted, body = hasattr(policy, "peft_config"), None
         if self.configuration.recipe.critic == "copy":
             body = load_configured(self.configuration)[0].base_model
             disable_dropout_in_model(body)
             if adapted:
-                body = get_peft_model(body, self.model.peft_config[self.model.active_adapter])
-        critic.attach(self.model.get_base_model() if adapted else self.model, body)
+                body = get_peft_model(body, policy.peft_config[policy.active_adapter])
+        critic.attach(policy.get_base_model() if adapted else policy, body)
 
     # --- w ------------------------------------------------------------------------------------------------------------
 
@@ -75,10 +75,11 @@ class PPOTrainer(PolicyTrainer):
         with self.phase("values"), torch.no_grad(), self.accelerator.autocast():
             found = []
             for ids, attention in zip(*(part.split(size) for part in whole(output)), strict=True):
-                if own.body is None:
-                    found.append(model(input_ids=ids, attention_mask=attention, use_cache=False, values="all")["values"])
-                else:
+                if own.body is not None:
                     found.append(own(ids, attention))
+                else:
+                    out = model(input_ids=ids, attention_mask=attention, use_cache=False, values="all")
+                    found.append(out["values"])
         return before_tokens(torch.cat(found), output)
 
     def _whitened(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -123,7 +124,8 @@ class PPOTrainer(PolicyTrainer):
             losses = losses + self.beta * (drift.exp() - drift - 1)
             self._note("kl", drift.exp() - drift - 1, mask)
         ratio = surrogates.ratio(logps, old)
-        low, high = (ratio < 1 - recipe.epsilon) & (advantages < 0), (ratio > 1 + recipe.epsilon_high) & (advantages > 0)
+        low = (ratio < 1 - recipe.epsilon) & (advantages < 0)
+        high = (ratio > 1 + recipe.epsilon_high) & (advantages > 0)
         told = {"entropy": entropies, "policy_loss": losses, "value_loss": value, "value_clip_ratio": clipped}
         told |= {"clip_ratio/low_mean": low, "clip_ratio/high_mean": high, "clip_ratio/region_mean": low | high}
         for name, numbers in told.items():

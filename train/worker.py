@@ -64,7 +64,10 @@ def _train(
     def evaluate(tuned: Any, step: int) -> None:
         evaluate_checkpoint(configuration, folder, trainer.accelerator.unwrap_model(tuned), tokenizer, step)
 
-    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, lambda entry: ledger.reached(entry, configuration)))
+    def over(entry: ledger.Entry) -> bool:
+        return ledger.reached(entry, configuration)
+
+    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         catch_up(configuration, folder, records.resumed_at)
