@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from conf import control
 from conf.errors import UserError
-from conf.schema import Configuration
+from conf.schema import Configuration, Recipe
 
 
 def validate(tree: Mapping[str, Any]) -> Configuration:
@@ -141,7 +141,24 @@ def _check_recipe(configuration: Configuration) -> None:
         given = f"recipe.teacher_steps={recipe.teacher_steps} with recipe.num_generations={recipe.num_generations}"
         why = f"of data.targets_per_prompt={configuration.data.targets_per_prompt} some would not be imitated"
         raise UserError(given, why, "raise recipe.num_generations to as many")
+    _check_critic(recipe)
     _check_groups(configuration)
+
+
+def _check_critic(recipe: Recipe) -> None:
+    """Refuse a critic's advantage on anything but the policy's own responses through the clipped surrogate."""
+    if recipe.w != "critic_advantage":
+        return
+    if (recipe.q, recipe.surrogate, recipe.importance_sampling_level) != ("policy", "clipped", "token"):
+        given = f"recipe.w=critic_advantage with q={recipe.q} surrogate={recipe.surrogate} "
+        given += f"importance_sampling_level={recipe.importance_sampling_level}"
+        change = "set recipe.q=policy, recipe.surrogate=clipped, recipe.importance_sampling_level=token"
+        raise UserError(given, "a critic values the policy's own states, token by token", change)
+    if recipe.loss_type not in ("dapo", "grpo", "dr_grpo") or recipe.dynamic_sampling:
+        given = f"recipe.w=critic_advantage with loss_type={recipe.loss_type}, "
+        given += f"dynamic_sampling={recipe.dynamic_sampling}"
+        why = "its loss is a mean over tokens, and an advantage needs no group that differs"
+        raise UserError(given, why, "set recipe.loss_type to dapo, grpo or dr_grpo, and recipe.dynamic_sampling=0")
 
 
 def _check_groups(configuration: Configuration) -> None:
