@@ -6,73 +6,26 @@ logits only where they are used. The embedding's look-up costs nothing, so tied 
 docs/budgets.md has the formulas.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from conf.files import read_json
-from models.folder import is_hub_id
-
-# model_type -> matrices of its MLP: 3 where it is gated, 2 where it is not
-MLP_MATRICES = {
-    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3"), 3),
-    **dict.fromkeys(("olmo", "olmo2", "olmo3", "granite", "smollm3", "glm", "glm4"), 3),
-    **dict.fromkeys(("gpt_neox", "phi", "starcoder2", "nemotron"), 2),
-}
+from models import sizes
+from models.sizes import Shape, shape
 
 Row = tuple[int, int]  # tokens of a prompt and of one response to it
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The sizes that decide a decoder's matrix products; names as in config.json."""
-
-    hidden_size: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    intermediate_size: int
-    mlp_matrices: int
-    vocab_size: int
-
-
-def shape(config: Mapping[str, Any]) -> Shape | None:
-    """The sizes in a config.json; None for an architecture this file cannot count (mixtures of experts among them)."""
-    kind = config.get("model_type")
-    if kind not in MLP_MATRICES:
-        return None
-    heads = config["num_attention_heads"]
-    return Shape(
-        hidden_size=config["hidden_size"],
-        layers=config["num_hidden_layers"],
-        heads=heads,
-        kv_heads=config.get("num_key_value_heads") or heads,
-        head_dim=config.get("head_dim") or config["hidden_size"] // heads,
-        intermediate_size=config["intermediate_size"],
-        mlp_matrices=MLP_MATRICES[kind],
-        vocab_size=config["vocab_size"],
-    )
-
-
 def read(path: str) -> Shape | None:
-    """The sizes of the model at `path`, a folder or a hub id that this machine has cached; None where unknown."""
-    file = Path(path) / "config.json"
-    if is_hub_id(path):
-        from huggingface_hub import try_to_load_from_cache
-
-        cached = try_to_load_from_cache(path, "config.json")
-        file = Path(cached) if isinstance(cached, str) else file
-    return shape(read_json(file)) if file.is_file() else None
+    """The sizes of the model at `path`, a folder or a hub id; None where unknown."""
+    config = sizes.config(path)
+    return shape(config) if config else None
 
 
 def layers(given: Shape, tokens: int, attended: int) -> int:
     """All layers on `tokens` tokens that attend to `attended` positions in sum over the tokens."""
-    queries, keys = given.heads * given.head_dim, given.kv_heads * given.head_dim
-    attention = given.hidden_size * (2 * queries + 2 * keys)  # q and o, k and v
+    attention = given.hidden_size * (2 * given.queries + 2 * given.keys)  # q and o, k and v
     mlp = given.mlp_matrices * given.hidden_size * given.intermediate_size
-    return given.layers * (2 * tokens * (attention + mlp) + 4 * queries * attended)  # scores and weighted sum: 2 each
+    scores = 4 * given.queries * attended  # 2 for them, 2 for the weighted sum
+    return given.layers * (2 * tokens * (attention + mlp) + scores)
 
 
 def head(given: Shape, positions: int) -> int:
