@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
+from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head
 
 from conf.schema import Configuration, Recipe
 from models.flops import Row
 from models.loading import load_configured
-from train import dynamic, responses, surrogates, weights
+from train import dynamic, responses, sharded, surrogates, weights
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
@@ -217,31 +218,42 @@ class PolicyTrainer(GRPOTrainer):
     def copy_of(self, name: str) -> Any:
         """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
         if name not in self.copies:
-            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+            copy = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(copy, temperature=self.temperature)
+            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
+            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
         return self.copies[name]
 
-    def sampler(self, q: str) -> Any:
-        """The model that samples this step's responses."""
-        if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
-        fresh, model = q not in self.copies, self.copy_of(q)
+    @contextmanager
+    def sampler(self, q: str) -> Iterator[Any]:
+        """The model that samples this step's responses, whole in every process as long as the context lasts."""
+        fresh, model = q not in self.copies, self.model_wrapped
+        if q not in ("policy", "policy_and_teacher"):
+            model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
-        return model
+            with sharded.gathered(self.model), sharded.gathered(model, changed=True) as snapshot:
+                snapshot.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+        kwargs: Any = self.args.gradient_checkpointing_kwargs
+        with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
+            yield found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" in self.copies and self.args.should_save:
-            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-            file.parent.mkdir()
-            save_model(self.copies["snapshot"], str(file))
+        if "snapshot" not in self.copies:
+            return
+        with sharded.gathered(self.copies["snapshot"]) as snapshot:
+            if self.args.should_save:
+                file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+                file.parent.mkdir()
+                save_model(snapshot, str(file))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / SNAPSHOT
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            load_model(self.copy_of("snapshot"), str(file))
+            with sharded.gathered(self.copy_of("snapshot"), changed=True) as snapshot:
+                load_model(snapshot, str(file))
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
