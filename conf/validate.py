@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from conf import control
+from conf import control, devices
 from conf.errors import UserError
-from conf.schema import Configuration
+from conf.schema import Configuration, Recipe
 
 
 def validate(tree: Mapping[str, Any]) -> Configuration:
@@ -76,9 +76,9 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_mistakes(configuration)
     _check_recipe(configuration)
-    _check_model(configuration)
-    _check_hardware(configuration)
+    devices.check(configuration)
     if not experiment.arms or not experiment.seeds:
         raise UserError(
             f"experiment.arms={experiment.arms} experiment.seeds={experiment.seeds}",
@@ -94,6 +94,16 @@ def _check_together(configuration: Configuration) -> None:
             "learning rates chosen on the report's own seeds make its scores too good",
             "give experiment.sweep_seeds other seeds",
         )
+
+
+def _check_mistakes(configuration: Configuration) -> None:
+    """Refuse mistakes where no scripted teacher makes them."""
+    data = configuration.data
+    other = f"data.targets={data.targets}" if data.targets else f"data.source={data.source}"
+    if data.teacher_mistakes and (data.targets or data.source != "world"):
+        why = "the world's scripted teacher makes them, and nothing of it would be read"
+        change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
+        raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
 
 
 def _check_keys(name: str, given: list[str]) -> None:
@@ -132,38 +142,24 @@ def _check_recipe(configuration: Configuration) -> None:
         given = f"recipe.teacher_steps={recipe.teacher_steps} with recipe.num_generations={recipe.num_generations}"
         why = f"of data.targets_per_prompt={configuration.data.targets_per_prompt} some would not be imitated"
         raise UserError(given, why, "raise recipe.num_generations to as many")
+    _check_critic(recipe)
     _check_groups(configuration)
 
 
-def _check_model(configuration: Configuration) -> None:
-    """Refuse parameters in which training stands still, and an adapter where a copy of the policy is sampled."""
-    model, recipe = configuration.model, configuration.recipe
-    if model.dtype == "bfloat16" and not model.lora_rank and not model.allow_pure_bfloat16:
-        why = "without float32 master weights RL's small updates round away: bfloat16 keeps 8 bits of a weight"
-        change = "set model.dtype=float32 (with hardware.mixed_precision=bf16 for speed), or model.allow_pure_bfloat16"
-        raise UserError("model.dtype=bfloat16", why, f"{change}=true")
-    if model.lora_rank and recipe.q == "snapshot":
-        why = "the snapshot is a copy of a whole model, and an adapter is not one"
-        raise UserError(
-            f"model.lora_rank={model.lora_rank} with recipe.q=snapshot", why, "set model.lora_rank=0, or another recipe"
-        )
-
-
-def _check_hardware(configuration: Configuration) -> None:
-    """Refuse a spread over devices that no launcher can start, or that weighs rows unequally."""
-    hardware = configuration.hardware
-    rows = configuration.train.prompts_per_step * configuration.responses_per_prompt
-    if rows % hardware.processes:
-        given = f"hardware.processes={hardware.processes} with {rows} responses a step"
-        change = f"make train.prompts_per_step a multiple of {hardware.processes}"
-        raise UserError(given, "processes with more rows than others would weigh them less", change)
-    if hardware.zero_stage < {"none": 0, "optimizer": 1, "all": 3}[hardware.offload]:
-        given = f"hardware.offload={hardware.offload} with hardware.zero_stage={hardware.zero_stage}"
-        why = "ZeRO moves the optimizer from stage 1 on, and parameters in stage 3 only"
-        raise UserError(given, why, "set hardware.zero_stage=3, or hardware.offload=none")
-    if hardware.device == "cpu" and hardware.zero_stage and hardware.mixed_precision == "bf16":
-        given = f"hardware.mixed_precision=bf16 with hardware.zero_stage={hardware.zero_stage} on a CPU"
-        raise UserError(given, "DeepSpeed has no bfloat16 there", "set hardware.mixed_precision=no")
+def _check_critic(recipe: Recipe) -> None:
+    """Refuse a critic's advantage on anything but the policy's own responses through the clipped surrogate."""
+    if recipe.w != "critic_advantage":
+        return
+    if (recipe.q, recipe.surrogate, recipe.importance_sampling_level) != ("policy", "clipped", "token"):
+        given = f"recipe.w=critic_advantage with q={recipe.q} surrogate={recipe.surrogate} "
+        given += f"importance_sampling_level={recipe.importance_sampling_level}"
+        change = "set recipe.q=policy, recipe.surrogate=clipped, recipe.importance_sampling_level=token"
+        raise UserError(given, "a critic values the policy's own states, token by token", change)
+    if recipe.loss_type not in ("dapo", "grpo", "dr_grpo") or recipe.dynamic_sampling:
+        given = f"recipe.w=critic_advantage with loss_type={recipe.loss_type}, "
+        given += f"dynamic_sampling={recipe.dynamic_sampling}"
+        why = "its loss is a mean over tokens, and an advantage needs no group that differs"
+        raise UserError(given, why, "set recipe.loss_type to dapo, grpo or dr_grpo, and recipe.dynamic_sampling=0")
 
 
 def _check_groups(configuration: Configuration) -> None:

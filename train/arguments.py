@@ -10,11 +10,16 @@ from train.processes import count
 TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
 
 
-def shared(configuration: Configuration, folder: Path, rows_per_step: int, updates_per_step: int) -> dict[str, Any]:
+def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
     train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
     on_cpu = hardware.device == "cpu"
+    updates_per_step, mini_batches = configuration.updates_per_step, configuration.mini_batches
     rows = share(rows_per_step)
+    if rows % mini_batches:
+        given = f"recipe.num_mini_batches={mini_batches} of {rows} responses a step and process"
+        raise UserError(given, "one update would be larger than another", "choose a divisor of them")
+    rows //= mini_batches
     micro = largest_divisor(rows, recipe.micro_batch_size)
     return {
         "output_dir": str(folder / "checkpoints" / ".writing"),
