@@ -73,8 +73,8 @@ def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder,
         killed_at(configuration, folder, 2)
     assert not (folder / "done.json").exists() and (folder / "checkpoints/step-000002").exists()
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(folder) in (one.info["cmdline"] or [])]
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(UserError, match="4 processes, and .* was written by 2"):
+    with monkeypatch.context() as four, pytest.raises(UserError, match="4 processes, and .* was written by 2"):
+        four.setenv("WORLD_SIZE", "4")
         checkpoints.check_processes(folder / "checkpoints/step-000002")
     launched(configuration, folder)
     check(recipe, folder)
