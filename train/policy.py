@@ -118,9 +118,9 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
     """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
 
     def sample(trainer: PolicyTrainer, q: str, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
-        with trainer.phase("generate"):
+        with trainer.phase("generate"), trainer.sampler(q) as model:
             found = generate(
-                trainer.sampler(q),
+                model,
                 ids,
                 end_id=tokenizer.eos_token_id,
                 pad_id=tokenizer.pad_token_id,

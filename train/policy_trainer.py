@@ -4,18 +4,22 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head
+from trl.models import prepare_deepspeed, unwrap_model_for_generation
+from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration, Recipe
+from models import scoring
 from models.flops import Row
 from models.loading import load_configured
-from train import dynamic, responses, surrogates, weights
+from models.packing import takes
+from train import dynamic, responses, sharded, surrogates, weights
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
@@ -51,6 +55,8 @@ class PolicyTrainer(GRPOTrainer):
     copies: dict[str, Any]  # models that are not trained: base, snapshot
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
+    _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
+    packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
     @property
     def finished(self) -> int:
@@ -193,10 +199,65 @@ class PolicyTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
-            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+            return self._scored(*args, **kwargs)
         self.ledger.score(self.rows)
         with self.phase("logps"):
-            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+            return self._scored(*args, **kwargs)
+
+    def _scored(
+        self, model: Any, ids: torch.Tensor, mask: torch.Tensor, columns: int, batch_size: int = 0, **options: Any
+    ) -> Any:
+        """TRL's log-probabilities, entropies and auxiliary loss, in less time where there is nothing but text."""
+        stock = super()._get_per_token_logps_and_entropies
+        entropy = options.pop("compute_entropy", False)
+        if any(value is not None and value is not False for value in options.values()):
+            return stock(model, ids, mask, columns, batch_size, entropy, **options)
+
+        def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
+            return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
+
+        unwrapped = self.accelerator.unwrap_model(model)
+        score = partial(self._packed, model, unwrapped, entropy)
+        sizes = unwrapped.config.get_text_config()
+        if self.packs is None:
+            device = self.accelerator.device
+            self.packs = takes(unwrapped) and scoring.agree(plain, score, sizes.vocab_size, device)
+        packed = score if self.packs else None
+        found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
+        return (*found, None)
+
+    def _packed(
+        self,
+        model: Any,
+        unwrapped: Any,
+        entropy: bool,
+        ids: torch.Tensor,
+        allowed: torch.Tensor,
+        positions: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> Any:
+        """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
+        if unwrapped.config.get_text_config()._attn_implementation == "eager":
+            lowest = torch.finfo(unwrapped.dtype).min
+            allowed = torch.zeros(allowed.shape, dtype=unwrapped.dtype, device=ids.device).masked_fill(~allowed, lowest)
+        with self.accelerator.autocast():
+            out = model(
+                input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
+            )
+        return out.log_probs, out.entropy if entropy else None
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
+        every update is of all rows, and no row weighs by its micro-batch, that changes nothing but the rounding."""
+        model: Any = self.model
+        args: Any = self.args
+        pieces = args.steps_per_generation
+        whole = pieces == args.gradient_accumulation_steps and self.loss_type != "bnpo"
+        if not (model.training and whole):
+            return super()._prepare_inputs(generation_batch)
+        if self._step % (pieces * self.num_iterations) == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), pieces)
+        return self._buffered_inputs[self._step % pieces]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -235,31 +296,42 @@ class PolicyTrainer(GRPOTrainer):
     def copy_of(self, name: str) -> Any:
         """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
         if name not in self.copies:
-            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+            copy = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(copy, temperature=self.temperature)
+            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
+            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
         return self.copies[name]
 
-    def sampler(self, q: str) -> Any:
-        """The model that samples this step's responses."""
-        if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
-        fresh, model = q not in self.copies, self.copy_of(q)
+    @contextmanager
+    def sampler(self, q: str) -> Iterator[Any]:
+        """The model that samples this step's responses, whole in every process as long as the context lasts."""
+        fresh, model = q not in self.copies, self.model_wrapped
+        if q not in ("policy", "policy_and_teacher"):
+            model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
-        return model
+            with sharded.gathered(self.model), sharded.gathered(model, changed=True) as snapshot:
+                snapshot.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+        kwargs: Any = self.args.gradient_checkpointing_kwargs
+        with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
+            yield found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" in self.copies and self.args.should_save:
-            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-            file.parent.mkdir()
-            save_model(self.copies["snapshot"], str(file))
+        if "snapshot" not in self.copies:
+            return
+        with sharded.gathered(self.copies["snapshot"]) as snapshot:
+            if self.args.should_save:
+                file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+                file.parent.mkdir()
+                save_model(snapshot, str(file))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / SNAPSHOT
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            load_model(self.copy_of("snapshot"), str(file))
+            with sharded.gathered(self.copy_of("snapshot"), changed=True) as snapshot:
+                load_model(snapshot, str(file))
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
