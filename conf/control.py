@@ -55,8 +55,8 @@ CONFIGURATION = (
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
         "experiment",
-        "arms seeds learning_rates sweep_rates sweep_seeds",
-        "which runs are planned; every run states its own arm, seed and learning rate",
+        "arms seeds learning_rates sweep_rates sweep_seeds recipes",
+        "which runs are planned; every run states its own arm, seed, learning rate and recipe",
     ),
     _harmless("hardware", "name workers reward_workers", "how the work is spread over processes, not what is computed"),
     _harmless("hardware", "generation_tokens", "responses generated at a time: memory only, as suite.batch_size"),
@@ -67,6 +67,13 @@ CONFIGURATION = (
     ),
     _harmless("hardware", "processes", "the same batch, split over other processes"),
     _harmless("hardware", "launcher", "how a run is started"),
+    _harmless(
+        "hardware",
+        "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs interconnect_gbs "
+        "network_gbs price_per_device_hour",
+        "what a plan reckons with; the devices themselves are compared",
+    ),
+    Entry(("plan",), "harmless", "what a plan assumes"),
     _locked(
         "hardware",
         "zero_stage offload",

@@ -1,12 +1,14 @@
 """The typed configuration: every key, its default, its unit. Unknown keys are refused; no default stands elsewhere."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 Keys = Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 
 
@@ -196,6 +198,35 @@ class Hardware(Section):
     reward_workers: Positive = 1  # processes that judge responses, beside the arm's own
     matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
     generation_tokens: Positive = 131072  # of prompts and responses at full length that are generated at a time; memory
+    # facts of the machine that `make plan` reckons with; 0: what this machine has, or unknown
+    nodes: Positive = 1  # machines that the processes are spread over
+    device_name: str = ""
+    device_memory_gib: NotNegative = 0.0  # of each device
+    host_memory_gib: NotNegative = 0.0  # of each machine
+    reserved_gib: NotNegative = 1.0  # of device_memory_gib, for what is no tensor: Python or CUDA, NCCL, what fragments
+    peak_tflops: NotNegative = 0.0  # of a device, dense products in the precision of the run
+    memory_bandwidth_gbs: NotNegative = 0.0  # of a device's own memory, GB/s
+    interconnect_gbs: NotNegative = 0.0  # from a device to the others of its machine, each way, GB/s
+    network_gbs: NotNegative = 0.0  # a device's share of the network between machines, each way, GB/s
+    price_per_device_hour: NotNegative = 0.0  # in any currency
+
+
+class Plan(Section):
+    """What `make plan` assumes where nothing was measured."""
+
+    prompt_length: Annotated[int, Field(ge=0)] = 0  # tokens on average; 0: a fifth of the longest allowed
+    response_length: Annotated[int, Field(ge=0)] = 0  # the same for responses
+    train_utilization: Share = 0.4  # of peak_tflops, in training and scoring
+    decode_utilization: Share = 0.6  # of memory_bandwidth_gbs and of peak_tflops, in sampling
+    decode_layer_ms: NotNegative = (
+        0.8  # a layer takes no less to write one token of every row: Python, starting kernels
+    )
+    link_utilization: Share = 0.7  # of interconnect_gbs and network_gbs
+    targets_right: Share = 0.6  # of a teacher's responses
+    # vLLM in place of the project's generator, names of TRL; training does not use it yet. 0: the project's generator
+    vllm_gpu_memory_utilization: Fraction = 0.0
+    vllm_tensor_parallel_size: Positive = 1
+    vllm_enable_sleep_mode: bool = True
 
 
 class Logger(Section):
@@ -212,6 +243,7 @@ class Experiment(Section):
     seeds: list[int] = [0]
     learning_rates: dict[str, float] = {}  # arm -> rate chosen by the sweep; overrides recipe.learning_rate
     sweep_rates: dict[str, list[float]] = {}  # arm -> log-spaced grid
+    recipes: dict[str, dict[str, Any]] = {}  # arm -> keys of its recipe that this experiment sets
     sweep_seeds: list[int] = [100]  # seeds the report never uses
 
 
@@ -230,6 +262,7 @@ class Configuration(Section):
     recipe: Recipe
     suite: Suite
     hardware: Hardware
+    plan: Plan = Plan()
     logger: Logger
 
     @property

@@ -16,6 +16,7 @@ import conf
 from conf.errors import UserError
 from conf.schema import Configuration
 from conf.validate import validate
+from launch import look
 
 CONF = Path(conf.__file__).parent
 GROUPS = tuple(sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and any(folder.glob("*.yaml"))))
@@ -25,6 +26,16 @@ def compose(overrides: list[str]) -> Configuration:
     """The configuration that conf/ and `overrides` (KEY=VALUE, GROUP=OPTION) give; UserError where they give none."""
     for override in overrides:
         _check_form(override)
+    tree = _composed(overrides)
+    if (tree.get("hardware") or {}).get("name") == "any":
+        own = [override for override in overrides if override != "hardware=any"]
+        tree = _composed([*look.chosen(), *own])
+    _apply_experiment(tree, overrides)
+    return validate(tree)
+
+
+def _composed(overrides: list[str]) -> dict[str, Any]:
+    """The plain tree that Hydra makes of conf/ and the overrides."""
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             composed = hydra_compose("config", overrides=[_forced(override) for override in overrides])
@@ -33,8 +44,7 @@ def compose(overrides: list[str]) -> Configuration:
         raise UserError(
             " ".join(overrides), _first_line(error), "write KEY=VALUE as `python -m launch` shows"
         ) from None
-    _apply_chosen_rate(tree, overrides)
-    return validate(tree)
+    return dict(tree)
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
@@ -80,12 +90,15 @@ def _forced(override: str) -> str:
     return override if key in GROUPS or key[0] in "+~" else f"++{override}"
 
 
-def _apply_chosen_rate(tree: dict[str, Any], overrides: list[str]) -> None:
-    """Take the arm's learning rate from the experiment's sweep, unless the user gave one."""
-    rates = (tree.get("experiment") or {}).get("learning_rates") or {}
-    name = (tree.get("recipe") or {}).get("name")
-    if name in rates and not given(overrides, "recipe.learning_rate"):
-        tree["recipe"]["learning_rate"] = rates[name]
+def _apply_experiment(tree: dict[str, Any], overrides: list[str]) -> None:
+    """Take what the experiment sets of this arm's recipe, its swept learning rate last; what the user gave stays."""
+    experiment, recipe = tree.get("experiment") or {}, tree.get("recipe") or {}
+    name = recipe.get("name")
+    wanted = dict((experiment.get("recipes") or {}).get(name) or {})
+    rates = experiment.get("learning_rates") or {}
+    if name in rates:
+        wanted["learning_rate"] = rates[name]
+    recipe.update({key: value for key, value in wanted.items() if not given(overrides, f"recipe.{key}")})
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,18 @@ def devices() -> list[str]:
     """Names of the CUDA devices; empty without one."""
     if shutil.which("nvidia-smi") is None:
         return [path.name for path in Path("/dev").glob("nvidia[0-9]*")]
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return _asked("name")
+
+
+def device_memory_gib() -> float:
+    """Memory of the smallest CUDA device, GiB; 0 where that cannot be asked."""
+    sizes = _asked("memory.total") if shutil.which("nvidia-smi") else []
+    return min((float(size) for size in sizes), default=0.0) / 1024
+
+
+def _asked(field: str) -> list[str]:
+    """What nvidia-smi says of each device; nothing where it does not answer."""
+    command = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:

@@ -104,9 +104,9 @@ def layer(
 ) -> float:
     """Bytes a token that one layer keeps for its backward pass, in rows of `length` tokens.
 
-    The terms of Korthikanti et al. 2022 (arXiv:2205.05198), section 4.1, for root mean square norms, grouped queries and
-    a gated MLP as transformers computes them. `weights`: parameters of the layer over the tokens of the batch, of which
-    autocast keeps copies.
+    The terms of Korthikanti et al. 2022 (arXiv:2205.05198), section 4.1, for root mean square norms, grouped queries
+    and a gated MLP as transformers computes them. `weights`: parameters of the layer over the tokens of the batch, of
+    which autocast keeps copies.
     """
     width, hidden = numbers.products, given.hidden_size
     normed = 4 + numbers.stream  # in float32, and normalised
@@ -141,29 +141,44 @@ def activations(
 ) -> float:
     """Bytes that a forward pass of `rows` rows of `length` tokens keeps for the backward pass, head left out.
 
-    With checkpointing, every layer's input, and one layer as it is computed again.
+    With checkpointing, every layer's input alone, and autocast's copies of all weights as long as the pass lasts.
     """
+    tokens, hidden = rows * length, given.hidden_size
+    last = tokens * (hidden * (4 + numbers.stream) + 4) + 2 * length * given.head_dim * numbers.stream
+    if checkpointing:
+        copies = 2 * own.layers * own.layer * numbers.autocast
+        return given.layers * tokens * hidden * numbers.stream + last + copies
+    return given.layers * tokens * layer(given, length, numbers, attention, head_norms, own.layer / tokens) + last
+
+
+def backward(
+    given: Shape,
+    own: Parameters,
+    rows: int,
+    length: int,
+    numbers: Precision,
+    attention: Attention,
+    head_norms: bool,
+    checkpointing: bool,
+) -> float:
+    """Bytes that the backward pass of one layer takes beside: gradients of an MLP's three inner tensors and of the
+    stream, and with checkpointing what the layer keeps when it is computed again."""
     tokens = rows * length
-    one = tokens * layer(given, length, numbers, attention, head_norms, own.layer / tokens)
-    last = tokens * (given.hidden_size * (4 + numbers.stream) + 4) + 2 * length * given.head_dim * numbers.stream
+    gradients = tokens * (3 * given.intermediate_size * numbers.products + 2 * given.hidden_size * numbers.stream)
     if not checkpointing:
-        return given.layers * one + last + backward(given, tokens, numbers)
-    inputs = given.layers * tokens * given.hidden_size * numbers.stream
-    return inputs + one + last + backward(given, tokens, numbers)
+        return gradients
+    return gradients + tokens * layer(given, length, numbers, attention, head_norms, own.layer / tokens)
 
 
-def backward(given: Shape, tokens: int, numbers: Precision) -> float:
-    """Gradients of activations that live at one time: of a gated MLP's three inner tensors, and of the stream."""
-    return tokens * (3 * given.intermediate_size * numbers.products + 2 * given.hidden_size * numbers.stream)
-
-
-def logits(given: Shape, tokens: int, numbers: Precision, trained: bool) -> float:
+def logits(given: Shape, tokens: int, numbers: Precision, trained: bool, fused: bool) -> float:
     """TRL's chunked head on `tokens` tokens: a tile of logits, and float32 gradients of the hidden states and, where it
-    is `trained`, of the head's weights."""
-    tile = min(tokens, HEAD_TOKENS) * min(given.vocab_size, HEAD_COLUMNS) * numbers.products
+    is `trained`, of the head's weights. Without Triton's `fused` kernel, five float32 copies of the tile."""
+    rows = min(tokens, HEAD_TOKENS)
+    tile = rows * HEAD_COLUMNS * numbers.products
+    copies = 0 if fused else 5 * 4 * rows * min(given.vocab_size, HEAD_COLUMNS)
     states = tokens * given.hidden_size * (4 + numbers.products)
     weights = given.vocab_size * given.hidden_size * (4 + numbers.parameters) if trained else 0
-    return tile + states + weights
+    return tile + copies + states + weights
 
 
 def whole_logits(given: Shape, tokens: int, numbers: Precision) -> float:

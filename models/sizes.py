@@ -74,6 +74,11 @@ def config(path: str) -> Mapping[str, Any] | None:
     return found
 
 
+def head_norms(config: Mapping[str, Any]) -> bool:
+    """Whether queries and keys are normalised a head."""
+    return config.get("model_type") in HEAD_NORMS
+
+
 @cache
 def published() -> Mapping[str, Mapping[str, Any]]:
     """Hub id -> what models/sizes.yaml has of it."""
@@ -115,7 +120,7 @@ def parameters(config: Mapping[str, Any]) -> Parameters | None:
     mlp = sizes.mlp_matrices * hidden * sizes.intermediate_size
     if config.get("mlp_bias"):
         mlp += (sizes.mlp_matrices - 1) * sizes.intermediate_size + hidden
-    norms = 2 * hidden + (2 * sizes.head_dim if kind in HEAD_NORMS else 0)
+    norms = 2 * hidden + (2 * sizes.head_dim if head_norms(config) else 0)
     matrix = sizes.vocab_size * hidden
     return Parameters(
         embedding=matrix,
