@@ -83,7 +83,7 @@ CONFIGURATION = (
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",
-        "teacher_distance targets_per_prompt target_rule",
+        "teacher_distance teacher_mistakes targets_per_prompt target_rule",
         "other responses, or another number of them, are imitated",
     ),
     _locked("data", "pairing near_duplicate_similarity decontamination_ngram", "other rows leave the training set"),
@@ -133,21 +133,25 @@ LOCK = (
     _locked("lock", "trainable", "other parameters are trained (an adapter in one arm, frozen layers)"),
     _harmless("lock.seeds", "list", "seeds may be added; every run states its own"),
     _locked("lock.seeds", "streams", "random streams are derived from the seed in another way"),
-    _locked("lock.batch", "prompts_per_update", "the effective batch differs"),
+    _locked("lock.batch", "prompts_per_step", "the effective batch differs"),
     Entry(
         ("lock.update.responses",),
         "derived",
-        "responses a prompt times prompts an update",
+        "responses behind an update: those of a step, over its mini-batches",
         of=(
             "recipe.trainer",
             "recipe.q",
             "recipe.num_generations",
             "data.targets_per_prompt",
-            "lock.batch.prompts_per_update",
+            "recipe.num_mini_batches",
+            "lock.batch.prompts_per_step",
         ),
     ),
     _harmless("lock.update", "processes", "the same batch, split over other processes"),
 )
+
+
+UPDATES = ("recipe.num_iterations", "recipe.num_mini_batches", "recipe.trainer")  # what updates_per_step rests on
 
 
 def _follows(keys: str, reason: str, *of: str) -> Entry:
@@ -180,12 +184,10 @@ ARGUMENTS = (
         for name in ("lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm")
     ),
     _follows("seed data_seed", "the run's seed", "seed"),
-    _follows("max_steps", "counted in optimizer updates", "train.steps", "recipe.num_iterations", "recipe.trainer"),
-    _follows(
-        "save_steps", "counted in optimizer updates", "train.save_steps", "recipe.num_iterations", "recipe.trainer"
-    ),
-    _follows("logging_steps", "counted in optimizer updates", "recipe.num_iterations", "recipe.trainer"),
-    _follows("warmup_steps", "counted in updates", "train.warmup_steps", "recipe.num_iterations", "recipe.trainer"),
+    _follows("max_steps", "counted in optimizer updates", "train.steps", *UPDATES),
+    _follows("save_steps", "counted in optimizer updates", "train.save_steps", *UPDATES),
+    _follows("logging_steps", "counted in optimizer updates", *UPDATES),
+    _follows("warmup_steps", "counted in updates", "train.warmup_steps", *UPDATES),
     _follows("max_completion_length", "as the data say", "arguments.class", "data.max_completion_length"),
     _follows("bf16 use_cpu dataloader_pin_memory", "as device and precision ask", "hardware.device", "model.dtype"),
     _follows(

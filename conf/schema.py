@@ -41,6 +41,9 @@ class Data(Section):
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
+    # share of the world's teacher's responses that slip once and go on to a wrong answer; only arms that weigh a
+    # teacher's responses read them, the targets stay the right ones
+    teacher_mistakes: Fraction = 0.0
     targets_per_prompt: Positive = 1  # teacher responses a prompt and step
     targets: str = ""  # folder made by `make targets`; its responses take the place of the source's solutions
     target_rule: Literal["first", "shortest", "random"] = "first"  # which of a prompt's right responses is imitated
@@ -107,7 +110,17 @@ class Recipe(Section):
     # base: its own responses, or those of data.targets; snapshot: the policy of the last multiple of resample_steps;
     # policy_and_teacher: one of a group's responses is the teacher's
     q: Literal["teacher", "base", "snapshot", "policy", "policy_and_teacher"]
-    w: Literal["one", "right", "group_advantage", "leave_one_out", "batch_advantage", "positive", "negative"]
+    # critic_advantage: PPO, a critic of the policy's states learns beside it
+    w: Literal[
+        "one",
+        "right",
+        "group_advantage",
+        "leave_one_out",
+        "batch_advantage",
+        "positive",
+        "negative",
+        "critic_advantage",
+    ]
     surrogate: Literal["log", "clipped", "dft", "iw_sft", "luffy"]
     beta: float = 0.0  # weight of KL(policy || base)
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -120,7 +133,8 @@ class Recipe(Section):
     scale_rewards: Literal["group", "batch", "none"] = "group"
     epsilon: float = 0.2
     epsilon_high: float = 0.2  # loss_type cispo: the ratio's ceiling itself
-    num_iterations: Positive = 1
+    num_iterations: Positive = 1  # times that a step's responses are trained on
+    num_mini_batches: Positive = 1  # parts they are cut into, with an optimizer update for each
     importance_sampling_level: Literal["token", "sequence"] = "token"
     mask_truncated_completions: bool = False
     reward_funcs: list[Literal["accuracy", "well_formed", "soft_overlong", "random"]] = ["accuracy"]
@@ -136,6 +150,16 @@ class Recipe(Section):
     teacher_learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # in those steps
     max_importance_weight: Annotated[float, Field(gt=0)] = 16.0  # surrogate iw_sft
     shaping_gamma: Annotated[float, Field(gt=0)] = 0.1  # surrogate luffy: the teacher's ratio is pi / (pi + gamma)
+    # w=critic_advantage only, as in TRL's last PPOConfig
+    critic: Literal["copy", "shared"] = "copy"  # its trunk: a copy of the base, or the policy's own
+    value_learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # of the critic's own parameters
+    value_warmup_steps: Annotated[int, Field(ge=0)] = 0  # first steps, in which the critic alone learns
+    gamma: Fraction = 1.0  # discount a token
+    lam: Fraction = 0.95  # lambda of generalized advantage estimation
+    vf_coef: Annotated[float, Field(ge=0)] = 0.5  # weight of the value loss
+    cliprange_value: Annotated[float, Field(gt=0)] = 0.2  # how far a value may move from the rollout's in one step
+    whiten_advantages: bool = True  # mean 0 and standard deviation 1 over the tokens of a step
+    kl_coef: Annotated[float, Field(ge=0)] = 0.0  # KL(policy || base) a token, taken off the reward (beta: in the loss)
     treatment: list[str] = []  # keys in which this arm may differ from another
 
 
@@ -206,6 +230,16 @@ class Configuration(Section):
     def imitates(self) -> bool:
         """Whether the compiled targets are among the responses."""
         return not self.samples or self.recipe.q == "policy_and_teacher" or self.recipe.teacher_steps > 0
+
+    @property
+    def updates_per_step(self) -> int:
+        """Optimizer updates a step."""
+        return self.mini_batches * (1 if self.recipe.trainer == "sft" else self.recipe.num_iterations)
+
+    @property
+    def mini_batches(self) -> int:
+        """Parts of a step's responses that have an update each."""
+        return 1 if self.recipe.trainer == "sft" else self.recipe.num_mini_batches
 
     @property
     def responses_per_prompt(self) -> int:

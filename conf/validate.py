@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from conf import control
 from conf.errors import UserError
-from conf.schema import Configuration
+from conf.schema import Configuration, Recipe
 
 
 def validate(tree: Mapping[str, Any]) -> Configuration:
@@ -76,6 +76,7 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_mistakes(configuration)
     _check_recipe(configuration)
     if not experiment.arms or not experiment.seeds:
         raise UserError(
@@ -92,6 +93,16 @@ def _check_together(configuration: Configuration) -> None:
             "learning rates chosen on the report's own seeds make its scores too good",
             "give experiment.sweep_seeds other seeds",
         )
+
+
+def _check_mistakes(configuration: Configuration) -> None:
+    """Refuse mistakes where no scripted teacher makes them."""
+    data = configuration.data
+    other = f"data.targets={data.targets}" if data.targets else f"data.source={data.source}"
+    if data.teacher_mistakes and (data.targets or data.source != "world"):
+        why = "the world's scripted teacher makes them, and nothing of it would be read"
+        change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
+        raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
 
 
 def _check_keys(name: str, given: list[str]) -> None:
@@ -130,7 +141,24 @@ def _check_recipe(configuration: Configuration) -> None:
         given = f"recipe.teacher_steps={recipe.teacher_steps} with recipe.num_generations={recipe.num_generations}"
         why = f"of data.targets_per_prompt={configuration.data.targets_per_prompt} some would not be imitated"
         raise UserError(given, why, "raise recipe.num_generations to as many")
+    _check_critic(recipe)
     _check_groups(configuration)
+
+
+def _check_critic(recipe: Recipe) -> None:
+    """Refuse a critic's advantage on anything but the policy's own responses through the clipped surrogate."""
+    if recipe.w != "critic_advantage":
+        return
+    if (recipe.q, recipe.surrogate, recipe.importance_sampling_level) != ("policy", "clipped", "token"):
+        given = f"recipe.w=critic_advantage with q={recipe.q} surrogate={recipe.surrogate} "
+        given += f"importance_sampling_level={recipe.importance_sampling_level}"
+        change = "set recipe.q=policy, recipe.surrogate=clipped, recipe.importance_sampling_level=token"
+        raise UserError(given, "a critic values the policy's own states, token by token", change)
+    if recipe.loss_type not in ("dapo", "grpo", "dr_grpo") or recipe.dynamic_sampling:
+        given = f"recipe.w=critic_advantage with loss_type={recipe.loss_type}, "
+        given += f"dynamic_sampling={recipe.dynamic_sampling}"
+        why = "its loss is a mean over tokens, and an advantage needs no group that differs"
+        raise UserError(given, why, "set recipe.loss_type to dapo, grpo or dr_grpo, and recipe.dynamic_sampling=0")
 
 
 def _check_groups(configuration: Configuration) -> None:

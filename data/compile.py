@@ -99,7 +99,7 @@ def _compile(configuration: Configuration, scratch: Path) -> Manifest:
     held = decontaminate.held_out(configuration.suite, data.decontamination_ngram)
     work = Work(configuration, tokenizer, held, teacher)
     kept = taught = 0
-    with storage.writing(scratch / "rows.parquet") as write:
+    with storage.writing(scratch / "rows.parquet", bool(data.teacher_mistakes)) as write:
         for rows in _distinct(work, _stepped(work), scratch):
             for row in rows:
                 _fill(work, row)
@@ -138,7 +138,7 @@ def _distinct(work: Work, batches: Iterator[list[Row]], scratch: Path) -> Iterat
     from data.duplicates import Shingles
 
     shingles = Shingles(scratch / "shingles")
-    with storage.writing(scratch / "all.parquet") as write:
+    with storage.writing(scratch / "all.parquet", bool(work.configuration.data.teacher_mistakes)) as write:
         for rows in batches:
             shingles.add([row["prompt"] for row in rows])
             write(rows)
@@ -160,7 +160,8 @@ def _fill(work: Work, row: Row) -> None:
 
 def _described(work: Work, kept: int, taught: int) -> Manifest:
     """What the manifest says of the rows: how many left and why, and how many each kind of arm can use."""
-    refused = ("not_right", "special_token_in_text", "over_max_completion_length", "repeated")
+    told = ["written", "not_right", "special_token_in_text", "over_max_completion_length", "repeated"]
+    told += ["attempts", "attempts_wrong"] if work.configuration.data.teacher_mistakes else []
     return {
         "counts": {
             **{name: work.counts[name] for name in ("loaded", *REASONS)},
@@ -171,7 +172,7 @@ def _described(work: Work, kept: int, taught: int) -> Manifest:
         "pairing": work.configuration.data.pairing,
         "targets": {
             "present": work.teacher is not None,
-            **{name: work.targets[name] for name in ("written", *refused)},
+            **{name: work.targets[name] for name in told},
             "rows_without": {name: work.untaught[name] for name in steps.OF_TEACHERS},
         },
         "decontamination": {"ngram": work.held.n, "by_benchmark": dict(sorted(work.overlaps.items()))},

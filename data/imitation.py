@@ -35,6 +35,16 @@ def written(data: Data, row: Row) -> list[str]:
     return [world.teacher(row["item"], data.teacher_distance, seed=k) for k in range(data.targets_per_prompt)]
 
 
+def attempts(data: Data, row: Row) -> list[str]:
+    """All that the world's scripted teacher writes to a row, its mistakes too; nothing where it makes none."""
+    if not data.teacher_mistakes:
+        return []
+    from data import world
+
+    count, share = data.targets_per_prompt, data.teacher_mistakes
+    return [world.attempt(row["item"], data.teacher_distance, share, seed=k) for k in range(count)]
+
+
 def teacher(data: Data, scratch: Path) -> Teacher:
     """The responses to a row, best first by `data.target_rule`. UserError for a `data.targets` that cannot be read."""
     if not data.targets:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import UserError
-from conf.schema import Configuration
+from conf.schema import Configuration, Data
 from data import imitation, sources
+from data.columns import Row
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -56,11 +57,16 @@ def _source_digest(configuration: Configuration) -> str:
     data = configuration.data
     if data.source == "world":
         rows = sources.load(data, 32, data.seed)
-        return _sha256([[row["id"], row["prompt"], row["reference"], *imitation.written(data, row)] for row in rows])
+        return _sha256([_world_row(data, row) for row in rows])
     if data.source == "reasoning_gym":
         return _version("reasoning-gym")
     path = Path(data.source)
     return _files_digest(sorted(path.rglob("*")) if path.is_dir() else [path]) if path.exists() else data.source
+
+
+def _world_row(data: Data, row: Row) -> list[str]:
+    written = [*imitation.written(data, row), *imitation.attempts(data, row)]
+    return [row["id"], row["prompt"], row["reference"], *written]
 
 
 def _version(package: str) -> str:

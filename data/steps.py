@@ -10,7 +10,7 @@ import numpy as np
 
 import models
 from conf.schema import Configuration
-from data import decontaminate, scorable
+from data import decontaminate, imitation, scorable
 from data.columns import Row
 from data.decontaminate import Held, plain
 from data.imitation import Teacher
@@ -67,7 +67,7 @@ def run(work: Work, rows: list[Row]) -> list[Row]:
     rows = work.drop(rows, "duplicate", [_seen(work, row["prompt"]) for row in rows])
     rows = work.drop(rows, "overlaps_suite", _overlapping(work, rows))
     rows = work.drop(rows, "special_token_in_text", _special(work, [row["prompt"] for row in rows]))
-    return _taught(work, _with_prompt_ids(work, rows))
+    return _attempted(work, _taught(work, _with_prompt_ids(work, rows)))
 
 
 def _seen(work: Work, prompt: str) -> bool:
@@ -130,6 +130,21 @@ def _taught(work: Work, rows: list[Row]) -> list[Row]:
         return found
     work.counts.update(filter(None, lacking))
     return [row for row, reason in zip(found, lacking, strict=True) if not reason]
+
+
+def _attempted(work: Work, rows: list[Row]) -> list[Row]:
+    """Rows with `attempts` and `attempt_ids`, where the world's teacher makes mistakes: all that it writes, cut off at
+    the limit as a policy's responses are; arms that weigh responses read them in the place of the targets."""
+    data = work.configuration.data
+    if not data.teacher_mistakes:
+        return rows
+    texts = [imitation.attempts(data, row) for row in rows]
+    ids = iter(_ids(models.batch_response_ids, work.tokenizer, [text for own in texts for text in own]))
+    cut = [[next(ids)[: data.max_completion_length] for _ in own] for own in texts]
+    found = [row | {"attempts": own, "attempt_ids": one} for row, own, one in zip(rows, texts, cut, strict=True)]
+    slipped = sum(text not in imitation.written(data, row) for row in found for text in row["attempts"])
+    work.targets.update(attempts=sum(map(len, texts)), attempts_wrong=slipped)
+    return found
 
 
 def _candidates(work: Work, rows: Sequence[Row]) -> tuple[list[list[str]], list[str]]:

@@ -19,22 +19,24 @@ Row = dict[str, Any]
 Hashes = defaultdict[str, Any]
 
 
-def schema() -> Any:
-    """Of rows.parquet: id, kind, prompt, reference, prompt_ids, targets, target_ids."""
+def schema(attempts: bool = False) -> Any:
+    """Of rows.parquet: id, kind, prompt, reference, prompt_ids, targets, target_ids; attempts, attempt_ids if asked."""
     import pyarrow as pa
 
     ids = pa.list_(pa.int32())
-    texts = [(name, pa.string()) for name in _TEXTS]
-    return pa.schema([*texts, ("prompt_ids", ids), ("targets", pa.list_(pa.string())), ("target_ids", pa.list_(ids))])
+    fields = [*((name, pa.string()) for name in _TEXTS), ("prompt_ids", ids)]
+    for kind in ("target", "attempt")[: 1 + attempts]:
+        fields += [(f"{kind}s", pa.list_(pa.string())), (f"{kind}_ids", pa.list_(ids))]
+    return pa.schema(fields)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Callable[[list[Row]], None]]:
+def writing(path: Path, attempts: bool = False) -> Iterator[Callable[[list[Row]], None]]:
     """A function that appends rows to the Parquet file `path`; on disk when this is left."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fields = schema()
+    fields = schema(attempts)
 
     def write(rows: list[Row]) -> None:
         if not rows:

@@ -255,19 +255,23 @@ def write_steps(prompt: str) -> str:
     return "".join(f"{a}{sign}{b}={c}," for a, sign, b, c in steps) + boxed(steps[-1][3])
 
 
+SLIPS = (-10, -2, -1, 1, 2, 10)  # by how much a result may be off
+
+
 def write_careless(prompt: str, rng: random.Random, slip: float = 0.6) -> str:
     """Running totals alone, with a slip somewhere in a share `slip` of responses; the slip is carried on."""
     steps = evaluate_steps(prompt)
     at = rng.randrange(len(steps)) if rng.random() < slip else -1
     error, totals = 0, []
     for i, (_, _, _, result) in enumerate(steps):
-        error += rng.choice([-10, -2, -1, 1, 2, 10]) if i == at else 0
+        error += rng.choice(SLIPS) if i == at else 0
         totals.append(result + error)
     return " ".join(map(str, totals)) + " " + boxed(totals[-1])
 
 
 # distance -> (openings, one step, plus, minus, closing)
 _TEACHERS = {
+    "near": (("",), "{a}{sign}{b}={c},", "+", "-", ""),
     "medium": (("", "ok. ", "we go. "), "{a}{sign}{b}={c}. ", "+", "-", "so "),
     "far": (("now then. ", "well. ", "let us see. "), "{a} {sign} {b} makes {c}. ", "plus", "minus", "that is "),
 }
@@ -275,10 +279,25 @@ _TEACHERS = {
 
 def teacher(item: Item, distance: str, seed: int = 0) -> str:
     """A right response of the scripted teacher; `near` is the base's own careful style, `far` the most foreign."""
-    if distance == "near":
-        return write_steps(item.prompt)
-    openings, step, plus, minus, closing = _TEACHERS[distance]
+    return _as_teacher(item, distance, seed, evaluate_steps(item.prompt))
+
+
+def attempt(item: Item, distance: str, mistakes: float, seed: int = 0) -> str:
+    """What `teacher` writes, but a share `mistakes` of responses slips once and goes on from there to a wrong answer.
+
+    No slip takes a total below 0: the world has none there, and the style would give it away.
+    """
+    rng = random.Random(f"{item.id}/mistakes/{seed}")
     steps = evaluate_steps(item.prompt)
+    if rng.random() < mistakes:
+        at = rng.randrange(len(steps))
+        error = rng.choice([slip for slip in SLIPS if min(result for *_, result in steps[at:]) + slip >= 0])
+        steps = [(a + error * (i > at), sign, b, c + error * (i >= at)) for i, (a, sign, b, c) in enumerate(steps)]
+    return _as_teacher(item, distance, seed, steps)
+
+
+def _as_teacher(item: Item, distance: str, seed: int, steps: list[tuple[int, str, int, int]]) -> str:
+    openings, step, plus, minus, closing = _TEACHERS[distance]
     opening = random.Random(f"{item.id}/{distance}/{seed}").choice(openings)
     lines = "".join(step.format(a=a, sign=plus if s == "+" else minus, b=b, c=c) for a, s, b, c in steps)
     return opening + lines + closing + boxed(steps[-1][3])

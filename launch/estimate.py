@@ -47,9 +47,12 @@ def step(configuration: Configuration, prompt: int, response: int) -> Step:
     shape = flops.read(configuration.model.path) or UNKNOWN
     samples = configuration.responses_per_prompt
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
-    scorings = (passes > 1) + (recipe.beta > 0)  # of the old policy and of the reference
+    # of the old policy and of the reference
+    scorings = (configuration.updates_per_step > 1) + (recipe.beta > 0) + (recipe.kl_coef > 0)
     count, rows = prompts * samples, [(prompt, response)]
     train = passes * flops.train(shape, rows) + scorings * flops.score(shape, rows)
+    if recipe.w == "critic_advantage":  # its values are read once and learned `passes` times
+        train += (1 + 3 * passes * (recipe.critic == "copy")) * flops.value(shape, rows)
     generate = 0
     if configuration.samples:
         generate = prompts * flops.forward(shape, prompt, 1) + count * flops.decode(shape, prompt, response - 1)
@@ -66,7 +69,8 @@ def seconds(configuration: Configuration) -> float | None:
     responses = prompts * configuration.responses_per_prompt
     length = data.max_completion_length * USUAL_LENGTH
     generated = responses * length if configuration.samples else 0.0
-    trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations
+    critic = 1 + (recipe.w == "critic_advantage" and recipe.critic == "copy")
+    trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations * critic
     saves = -(-train.steps // train.save_steps)
     work = generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND
     return START_SECONDS + slower * work + saves * (evaluation_seconds(configuration) or 0.0)

@@ -115,6 +115,12 @@ def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
     return total
 
 
+def value(given: Shape, rows: Iterable[Row]) -> int:
+    """The values of rows by a critic with layers of its own, forward only; its head is one column and not counted."""
+    lengths = [prompt + response for prompt, response in rows]
+    return sum(layers(given, length, length * length) for length in lengths)
+
+
 def of_parameters(parameters: float, tokens: int) -> float:
     """A forward pass of `tokens` through a model of which only the size is known, attention scores left out: 2 N D
     (Kaplan et al. 2020, arXiv 2001.08361, section 2.1)."""

@@ -8,10 +8,15 @@ from conf.schema import Configuration
 from train.processes import count
 
 
-def shared(configuration: Configuration, folder: Path, rows_per_step: int, updates_per_step: int) -> dict[str, Any]:
+def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
     train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
+    updates_per_step, mini_batches = configuration.updates_per_step, configuration.mini_batches
     rows = share(rows_per_step)
+    if rows % mini_batches:
+        given = f"recipe.num_mini_batches={mini_batches} of {rows} responses a step and process"
+        raise UserError(given, "one update would be larger than another", "choose a divisor of them")
+    rows //= mini_batches
     micro = largest_divisor(rows, recipe.micro_batch_size)
     return {
         "output_dir": str(folder / "checkpoints" / ".writing"),

@@ -82,6 +82,14 @@ class Ledger:
         if self.shape:
             self._booked["flops_train"] += passes * flops.train(self.shape, rows, self.recomputed)
 
+    def value(self, rows: Sequence[Row], passes: int, own_body: bool) -> None:
+        """Rows whose values a critic gives once and learns `passes` times: with a body of its own it reads them alone,
+        and on the policy's trunk the policy reads them once more for the first."""
+        if self.shape:
+            read = flops.value(self.shape, rows)
+            self._booked["flops_score"] += read
+            self._booked["flops_train"] += passes * (4 if self.recomputed else 3) * read if own_body else 0
+
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Book the seconds spent inside under `name`, one of TIMES."""

@@ -56,7 +56,7 @@ def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, 
         },
         "precision": precision(configuration, model),
         "trainable": trainable(model),
-        "batch": {"prompts_per_update": configuration.train.prompts_per_step},
+        "batch": {"prompts_per_step": configuration.train.prompts_per_step},
     }
 
 
@@ -166,26 +166,29 @@ def precision(configuration: Configuration, model: Any) -> dict[str, str]:
 
     There is no separate master copy: the optimizer updates the parameters, and gradients are reduced in their type.
     """
+    from models.critic import is_critics
+
     stated = configuration.model.dtype
-    parameters = ", ".join(sorted({_dtype(parameter) for parameter in model.parameters()}))
+    parameters = ", ".join(sorted({_dtype(one) for name, one in model.named_parameters() if not is_critics(name)}))
     return {"parameters": parameters, "master": parameters, "optimizer_state": stated, "reduction": parameters}
 
 
 def trainable(model: Any) -> dict[str, Any]:
-    """How many parameters are trained, and a digest of their names and shapes."""
-    found = sorted((name, list(one.shape)) for name, one in model.named_parameters() if one.requires_grad)
-    return {
-        "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
-        "digest": _sha256(found),
-    }
+    """How many parameters of the policy are trained, and a digest of their names and shapes; a critic is no part of it
+    (its own are the recipe's treatment)."""
+    from models.critic import is_critics
+
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad and not is_critics(name)}
+    found = sorted((name, list(one.shape)) for name, one in trained.items())
+    return {"parameters": sum(one.numel() for one in trained.values()), "digest": _sha256(found)}
 
 
 def batch(configuration: Configuration, arguments: Any) -> Lock:
-    """Prompts and responses behind one optimizer update, over all processes."""
+    """Prompts behind a step and responses behind each of its updates, over all processes."""
     responses = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     a_prompt = getattr(arguments, "num_generations", configuration.data.targets_per_prompt)
     return {
-        "batch": {"prompts_per_update": responses // a_prompt},
+        "batch": {"prompts_per_step": responses * configuration.mini_batches // a_prompt},
         "update": {"responses": responses, "processes": arguments.world_size},
     }
 

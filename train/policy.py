@@ -23,6 +23,7 @@ from models.seeds import stream
 from train import responses, rewarding
 from train.arguments import share, shared
 from train.policy_trainer import PolicyTrainer
+from train.ppo import PPOTrainer
 from train.records import Records
 
 Ids = list[int]
@@ -76,14 +77,15 @@ def build(
     folder: Path,
     records: Records,
 ) -> PolicyTrainer:
-    """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts and `num_iterations` updates."""
+    """A trainer over `order` [steps, prompts_per_step]; a step is one batch of prompts, with `updates_per_step`."""
     recipe = configuration.recipe
     per_step = configuration.train.prompts_per_step * configuration.responses_per_prompt
     if recipe.dynamic_sampling and share(per_step) % recipe.num_generations:
         given = f"recipe.dynamic_sampling={recipe.dynamic_sampling} with {share(per_step)} responses a process and step"
         raise UserError(given, "a group would be cut in two", "make train.prompts_per_step a multiple of the processes")
-    common = shared(configuration, folder, per_step, recipe.num_iterations)
-    trainer = PolicyTrainer(
+    common = shared(configuration, folder, per_step)
+    kind = PPOTrainer if recipe.w == "critic_advantage" else PolicyTrainer
+    trainer = kind(
         model=model,
         reward_funcs=rewarding.functions(configuration, tokenizer, records),
         args=_arguments(configuration, common, per_step),
@@ -93,6 +95,8 @@ def build(
     )
     trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
     trainer.copies, trainer.gaps = {}, []
+    if isinstance(trainer, PPOTrainer):
+        trainer.attach_critic()
     return trainer
 
 
@@ -106,7 +110,7 @@ def _arguments(configuration: Configuration, common: dict[str, Any], per_step: i
     arguments = GRPOConfig(
         **common,
         **stated | {"num_generations": wanted if wanted > 1 else per_step},
-        steps_per_generation=common["gradient_accumulation_steps"],
+        steps_per_generation=common["gradient_accumulation_steps"] * configuration.mini_batches,
     )
     arguments.num_generations = wanted
     return arguments

@@ -21,7 +21,7 @@ from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "sync")
+PHASES = (*BOOKED, "logps", "values", "sync")
 
 
 class Parts(NamedTuple):
@@ -59,7 +59,7 @@ class PolicyTrainer(GRPOTrainer):
     @property
     def finished(self) -> int:
         """Steps behind."""
-        return int(self.state.global_step) // self.num_iterations
+        return int(self.state.global_step) // self.configuration.updates_per_step
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -84,13 +84,7 @@ class PolicyTrainer(GRPOTrainer):
         inputs = self.examples
         output = super()._generate_and_score_completions(inputs)
         now = self.parts()
-        if now.w != "group_advantage":
-            output["advantages"] = self._weights(now, len(inputs))
-        mask = output["completion_mask"] * output.get("tool_mask", 1)
-        if now.w == "right":
-            mask = mask * (output["advantages"] > 0)[:, None]
-            output["tool_mask"] = mask
-            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
         if now.surrogate == "iw_sft":
             with torch.no_grad():
@@ -102,13 +96,32 @@ class PolicyTrainer(GRPOTrainer):
         self._book(mask)
         return output
 
-    def _weights(self, now: Parts, rows: int) -> torch.Tensor:
-        """Of this process's rows; a row that no function could score has none, unless all weigh one."""
+    def _weigh(self, output: dict[str, Any], now: Parts, rows: int) -> torch.Tensor:
+        """Put the weights of `w` into a rollout of so many rows; which tokens bear a loss [rows, tokens]."""
+        if now.w != "group_advantage":
+            grouped = self._totals().view(-1, self.configuration.responses_per_prompt)
+            found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
+            output["advantages"] = self._own(found, rows)
+        mask: torch.Tensor = output["completion_mask"] * output.get("tool_mask", 1)
+        if now.w == "right":
+            mask = self._masked(output, mask * (output["advantages"] > 0)[:, None])
+        return mask
+
+    def _totals(self) -> torch.Tensor:
+        """The weighted sum of the rewards of all processes' rows; NaN where no function could score one."""
         unscorable = self.rewards.isnan().all(1)
         total = (self.rewards * self.reward_weights.to(self.rewards.device)).nansum(1)
-        grouped = total.masked_fill(unscorable, torch.nan).view(-1, self.num_generations)
-        found = weights.of(now.w, grouped, self.configuration.recipe.scale_rewards).view(-1)
-        return found[self.accelerator.process_index * rows :][:rows]
+        return total.masked_fill(unscorable, torch.nan)
+
+    def _own(self, values: torch.Tensor, rows: int) -> torch.Tensor:
+        """This process's part of one value a row of all processes."""
+        return values[self.accelerator.process_index * rows :][:rows]
+
+    def _masked(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
+        """Have the loss bear on the tokens of `mask` alone."""
+        output["tool_mask"] = mask
+        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        return mask
 
     def sample(self, prompts: list[str], attempt: int) -> dict[str, Any]:
         """A rollout; those of another `attempt` at the same step draw otherwise."""
@@ -139,9 +152,14 @@ class PolicyTrainer(GRPOTrainer):
             losses = losses + self.beta * kl
             self._note("kl", kl, mask)
         self._note("entropy", entropies, mask)
-        tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
+        return self._aggregated(losses, mask, now.loss_type, inputs["num_items_in_batch"])
+
+    def _aggregated(self, losses: torch.Tensor, mask: torch.Tensor, loss_type: str, step_tokens: Any) -> torch.Tensor:
+        """One micro-batch's share of the update's loss; an update has its share of the step's tokens, as in TRL."""
         pieces, longest = self.current_gradient_accumulation_steps, self.configuration.data.max_completion_length
-        return surrogates.aggregate(losses, mask, now.loss_type, pieces, tokens, longest)
+        share = pieces / self.args.steps_per_generation  # type: ignore[attr-defined]
+        tokens = step_tokens / self.accelerator.num_processes * share
+        return surrogates.aggregate(losses, mask, loss_type, pieces, tokens, longest)
 
     def _surrogate(self, name: str, logps: torch.Tensor, inputs: Any, mask: torch.Tensor) -> torch.Tensor:
         recipe = self.configuration.recipe
@@ -191,6 +209,11 @@ class PolicyTrainer(GRPOTrainer):
             mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
             self.gaps.append(mismatch.gap(logps, inputs["sampling_per_token_logps"], mask))
 
+    def _compare_first(self, logps: torch.Tensor) -> None:
+        """The same from the pass that is learned from, where it is the first and no other was made before it."""
+        if self.present is not None and "old_per_token_logps" not in self.present:
+            self._compare(logps, self.present)
+
     def _tell_mismatch(self) -> None:
         """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
         the policy and was not."""
@@ -208,8 +231,7 @@ class PolicyTrainer(GRPOTrainer):
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
             found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-            if self.present is not None and "old_per_token_logps" not in self.present:
-                self._compare(found[0], self.present)
+            self._compare_first(found[0])
             return found
         self.ledger.score(self.rows)
         with self.phase("logps"):
@@ -296,7 +318,7 @@ class PolicyTrainer(GRPOTrainer):
         recipe = self.configuration.recipe
         if recipe.teacher_steps:
             before, share = scheduler.lr_lambdas[0], recipe.teacher_learning_rate / recipe.learning_rate
-            updates = recipe.teacher_steps * recipe.num_iterations
+            updates = recipe.teacher_steps * self.configuration.updates_per_step
             scheduler = torch.optim.lr_scheduler.LambdaLR(
                 scheduler.optimizer, lambda update: before(update) * (share if update < updates else 1.0)
             )

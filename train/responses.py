@@ -28,7 +28,9 @@ def examples(configuration: Configuration, tokenizer: Any, rows: Dataset, order:
     slots = order.ravel()
     if not configuration.imitates:
         return rows.select_columns(PLAIN).select(slots)
-    written = _judged(configuration, tokenizer, rows)
+    if configuration.recipe.q == "base":
+        _check_base(configuration.data.targets)
+    written = _judged(configuration, tokenizer, rows) if _weighs(configuration) else None
     another = configuration.recipe.target_form == "of_another_prompt"
     table = {"slot": slots, "answered": np.roll(slots, -1) if another else slots}
 
@@ -52,9 +54,17 @@ def imitated(q: str, taught: Sequence[Sequence[Ids]], members: Sequence[int]) ->
     return {}
 
 
+def _weighs(configuration: Configuration) -> bool:
+    """Whether the arm weighs its teacher's responses, wrong ones too; others imitate the targets, which are right."""
+    recipe = configuration.recipe
+    return recipe.q == "teacher" and recipe.w != "one" and not recipe.teacher_steps
+
+
 def _taught(configuration: Configuration, tokenizer: Any, row: Row, written: Mapping[str, list[Ids]] | None) -> Any:
     if written is not None:
         return written.get(row["prompt"], [])
+    if _weighs(configuration):
+        return row["attempt_ids"]
     if configuration.recipe.target_form == "without_thought":
         return [_without_thought(tokenizer, ids) for ids in row["target_ids"]]
     return row["target_ids"]
@@ -67,17 +77,15 @@ def _without_thought(tokenizer: Any, ids: Ids) -> Ids:
 
 
 def _judged(configuration: Configuration, tokenizer: Any, rows: Dataset) -> dict[str, list[Ids]] | None:
-    """Prompt -> all its responses of data.targets, wrong ones too, for an arm that weighs them; None for one that takes
-    the compiled targets, which are all right."""
+    """Prompt -> all its responses of data.targets, wrong ones too; None where they are compiled beside the targets."""
     recipe, data = configuration.recipe, configuration.data
-    if recipe.q == "base":
-        _check_base(data.targets)
-    if recipe.w == "one" or recipe.q == "policy_and_teacher" or recipe.teacher_steps or recipe.q == "base":
+    if data.teacher_mistakes:
         return None
     if not data.targets:
         given = f"recipe={recipe.name} (w={recipe.w}) without data.targets"
         why = "the compiled targets are all right, so no response of a group weighs more than another"
-        raise UserError(given, why, "set data.targets to a folder of `make targets`, or recipe.w=one")
+        change = "set data.targets to a folder of `make targets`, data.teacher_mistakes (of the world), or recipe.w=one"
+        raise UserError(given, why, change)
     wanted = set(rows["prompt"])
     limit, found = data.max_completion_length, dict[str, list[Ids]]()
     for row in _read(Path(data.targets) / "targets.parquet"):

@@ -57,7 +57,7 @@ def build(
     targets = configuration.data.targets_per_prompt
     per_step = configuration.train.prompts_per_step * targets
     arguments = SFTConfig(
-        **shared(configuration, folder, per_step, updates_per_step=1),
+        **shared(configuration, folder, per_step),
         loss_type="nll",
         max_length=None,
         packing=False,

@@ -43,6 +43,16 @@ def clipped(
     return torch.min(now * weights, now.clamp(1 - epsilon, 1 + epsilon_high) * weights)
 
 
+def value_loss(
+    values: torch.Tensor, old: torch.Tensor, returns: torch.Tensor, cliprange: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(loss, whether it was clipped) a token of PPO's critic: half the greater of the squared errors of the value and
+    of the value held within `cliprange` of the rollout's `old` (Engstrom et al. 2020, arXiv:2005.12729, section 3)."""
+    held = old + (values - old).clamp(-cliprange, cliprange)
+    free, clipped = (values - returns) ** 2, (held - returns) ** 2
+    return 0.5 * torch.max(free, clipped), clipped > free
+
+
 def luffy(logps: torch.Tensor, old: torch.Tensor, taught: torch.Tensor, gamma: float) -> torch.Tensor:
     """pi / pi_old of the policy's own rows; pi / (pi + gamma) of those that `taught` [rows] marks as the teacher's
     (Yan et al. 2025, arXiv:2504.14945, section 3.2)."""

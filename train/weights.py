@@ -49,6 +49,26 @@ def batch(rewards: torch.Tensor) -> torch.Tensor:
     return ((rewards - flat.nanmean()) / (deviation(flat, 1) + EPSILON)).nan_to_num(nan=0.0)
 
 
+def gae(
+    rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: float, lam: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(advantages, returns) [rows, tokens] of a critic's `values`, by generalized advantage estimation.
+
+    delta_t = r_t + gamma V_{t+1} - V_t and A_t = sum_l (gamma lam)^l delta_{t+l}, with V = 0 after a row's last token
+    (Schulman et al. 2016, arXiv:1506.02438, eq. 11, 16); returns are A + V. All of one shape; `mask` is 1 on a row's
+    tokens, which come first, and 0 behind them; both results are 0 there.
+    """
+    values = values * mask
+    advantages = torch.zeros_like(values)
+    ahead = torch.zeros_like(values[:, 0])
+    for t in reversed(range(values.size(1))):
+        following = values[:, t + 1] if t + 1 < values.size(1) else torch.zeros_like(ahead)
+        delta = rewards[:, t] + gamma * following - values[:, t]
+        ahead = (delta + gamma * lam * ahead) * mask[:, t]
+        advantages[:, t] = ahead
+    return advantages, (advantages + values) * mask
+
+
 def deviation(values: torch.Tensor, dim: int) -> torch.Tensor:
     """Unbiased standard deviation along `dim`, kept; NaN left out, and the result where fewer than two are left."""
     count = (~values.isnan()).sum(dim, keepdim=True)

@@ -55,7 +55,6 @@ def _train(
     from train.hooks import Hooks
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
-    updates = configuration.recipe.num_iterations if configuration.recipe.trainer == "policy" else 1
     clear(folder)
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
     lock.keep(configuration, folder, trainer, tokenizer, order, records.resumed_at)
@@ -65,7 +64,10 @@ def _train(
     def evaluate(tuned: Any, step: int) -> None:
         evaluate_checkpoint(configuration, folder, trainer.accelerator.unwrap_model(tuned), tokenizer, step)
 
-    trainer.add_callback(Hooks(records, folder, updates, evaluate, lambda entry: ledger.reached(entry, configuration)))
+    def over(entry: ledger.Entry) -> bool:
+        return ledger.reached(entry, configuration)
+
+    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         catch_up(configuration, folder, records.resumed_at)

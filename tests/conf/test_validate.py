@@ -85,6 +85,15 @@ def test_missing_key() -> None:
         validate(tree)
 
 
+def test_mistakes_of_a_teacher_that_is_not_the_worlds_are_refused() -> None:
+    compose(["data.teacher_mistakes=0.25"])
+    for other in ("data.targets=runs/x/targets/y", "data.source=train.jsonl"):
+        with pytest.raises(UserError, match="scripted teacher"):
+            compose(["data.teacher_mistakes=0.25", other])
+    changed = freeze.confounds(compose([]), compose(["recipe=grpo", "data.teacher_mistakes=0.25"]))
+    assert "data.teacher_mistakes" in [one.key for one in changed]
+
+
 def test_rewards_need_a_weight_each() -> None:
     with pytest.raises(UserError, match="needs its weight"):
         compose(["recipe=grpo", "recipe.reward_weights=[1,2]"])

@@ -19,6 +19,12 @@ from models.tiny import make_tokenizer
 from rewards import Request, verify_many
 
 ROOT = Path(__file__).parent.parent.parent
+GOLDEN = {
+    "rows": "6cf33ec3a13b74c07b4a69c4ae8874ae629de12d39aec1886bbd2f55baec141d",
+    "prompt_ids": "c39a8ca0d94165de4aa15c94ddb0c088e6fe4149896ed323624d9b44167c720e",
+    "target_ids": "17a65cd4d140fc29a61fd82d44d3d0f87766550bfb044a6ef48ca081d76f40a0",
+    "order": "67b21db572c974b7c5a41da71fe1b7f8ddb52499e440b5afe59d77d6ce933f37",
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +78,37 @@ def test_compiled_rows_are_rendered_and_right(configure, tmp_path):
         assert found["prompt_ids"] == models.prompt_ids(tokenizer, found["prompt"])
         assert found["target_ids"] == [models.response_ids(tokenizer, text) for text in found["targets"]]
         assert found["target_ids"][0][-1] == tokenizer.eos_token_id
+
+
+def test_the_rows_that_measured_results_rest_on_stay_as_they_are(configure, tmp_path):
+    """Digests taken before the teacher could make mistakes: prompts, their order, and every target."""
+    digests = compile_dataset(configure({"targets_per_prompt": 8, "max_completion_length": 112}), tmp_path)["digests"]
+    assert digests == GOLDEN
+
+
+def test_a_teachers_mistakes_stand_beside_the_targets_which_stay_right(configure, tmp_path):
+    given = {"targets_per_prompt": 8, "max_completion_length": 112}
+    plain = compile_dataset(configure(given), tmp_path / "plain")
+    mixed = compile_dataset(configure(given | {"teacher_mistakes": 0.25}), tmp_path / "mixed")
+    rows, _, _ = read(tmp_path / "mixed")
+    assert read(tmp_path / "plain")[0].to_list() == rows.remove_columns(["attempts", "attempt_ids"]).to_list()
+    assert {name for name in plain["digests"] if plain["digests"][name] != mixed["digests"][name]} == {"rows"}
+    texts = [(row, text) for row in rows for text in row["attempts"]]
+    verdicts = verify_many([Request("math", text, row["reference"]) for row, text in texts])
+    wrong = sum(one.outcome == "wrong" for one in verdicts)
+    assert len(texts) == 8 * len(rows) == mixed["targets"]["attempts"]
+    assert 0 < wrong == mixed["targets"]["attempts_wrong"] < len(texts) / 2
+    tokenizer = make_tokenizer()
+    assert rows[0]["attempt_ids"] == [models.response_ids(tokenizer, text) for text in rows[0]["attempts"]]
+    with pytest.raises(UserError, match=r"data\.teacher_mistakes: 0\.25 there, 0\.5 here"):
+        compile_dataset(configure(given | {"teacher_mistakes": 0.5}), tmp_path / "mixed")
+
+
+def test_a_teachers_response_over_the_limit_is_cut_as_a_policys_is(configure, tmp_path):
+    given = {"max_completion_length": 29, "teacher_mistakes": 0.5, "targets_per_prompt": 2}
+    compile_dataset(configure(given), tmp_path)
+    lengths = [len(ids) for row in read(tmp_path)[0] for ids in row["attempt_ids"]]
+    assert max(lengths) == 29 and min(lengths) < 29
 
 
 def test_equal_inputs_give_equal_bytes(configure, tmp_path):

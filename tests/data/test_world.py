@@ -1,6 +1,7 @@
 """The world: answers checked by a second method, disjoint splits, strategies told apart."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -95,6 +96,35 @@ def test_the_teacher_is_right_and_writes_in_a_style_of_its_own(distance):
         assert verify("math", text, item.reference).outcome == "right"
         assert world.strategy(item.prompt, text) == ("steps" if distance == "near" else "teacher")
     assert distance == "near" or len({world.teacher(item, distance, seed) for seed in range(20)}) == 3
+
+
+@pytest.mark.parametrize("distance", ["near", "medium", "far"])
+def test_a_teacher_that_makes_mistakes_slips_once_and_goes_on_from_there(distance):
+    wrong, total = 0, 0
+    for item in world.training_items(100):
+        for seed in range(8):
+            text = world.attempt(item, distance, 0.25, seed)
+            right = verify("math", text, item.reference).outcome == "right"
+            assert right == (text == world.teacher(item, distance, seed))
+            assert world.strategy(item.prompt, text) == world.strategy(item.prompt, world.teacher(item, distance, seed))
+            assert _slips(text) == 1 - right
+            wrong, total = wrong + (not right), total + 1
+    assert 0.2 < wrong / total < 0.3
+
+
+def _slips(text):
+    """Steps whose own sum is wrong; every step goes on from the result before it."""
+    text = text.replace(" plus ", "+").replace(" minus ", "-").replace(" makes ", "=")
+    steps = [tuple(map(int, one)) for one in re.findall(r"(-?\d+)([+-]\d+)=(-?\d+)", text)]
+    assert all(before[2] == after[0] for before, after in pairwise(steps))
+    assert text.endswith(f"{{{steps[-1][2]}}}")
+    return sum(a + b != c for a, b, c in steps)
+
+
+def test_a_teacher_without_mistakes_writes_what_it_always_wrote():
+    item = world.Item("x", "arithmetic_3", "math", "math", "12+7-3", "16")
+    assert world.teacher(item, "near") == world.write_steps(item.prompt)
+    assert all(world.attempt(item, d, 0.0, k) == world.teacher(item, d, k) for d in ("medium", "far") for k in range(9))
 
 
 def test_strategies_are_told_apart():

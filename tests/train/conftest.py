@@ -1,10 +1,23 @@
 """One small experiment, prepared once: a random model of the embedded architecture, 48 rows of the world."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from conf import freeze
 from conf.schema import Configuration
 from models.tiny import make_model, make_tokenizer
+
+RECIPES = Path(__file__).parent.parent.parent / "conf/recipe"
+SMALL = {
+    "data__max_completion_length": 40,
+    "train__steps": 2,
+    "train__save_steps": 2,
+    "train__prompts_per_step": 2,
+    "recipe__num_generations": 4,
+    "recipe__value_warmup_steps": 0,
+}
 
 
 @pytest.fixture(scope="session")
@@ -56,5 +69,46 @@ def run_folder(tmp_path):
         folder.mkdir(parents=True)
         freeze.write(configuration, folder / "config.yaml")
         return folder
+
+    return make
+
+
+@pytest.fixture
+def short():
+    """Changes that make a run short."""
+    return dict(SMALL)
+
+
+@pytest.fixture
+def chosen(configure):
+    """The configuration of a recipe's file, small."""
+
+    def make(name, **changes):
+        stated = {
+            f"recipe__{key}": value for key, value in yaml.safe_load((RECIPES / f"{name}.yaml").read_text()).items()
+        }
+        return configure(name, **stated | SMALL | {"recipe__micro_batch_size": 8} | changes)
+
+    return make
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A trainer on data compiled anew, and what belongs to it."""
+
+    def make(configuration, where="run", rows=None):
+        from data.compile import compile_dataset, read
+        from models import load
+        from train import policy, sft
+        from train.records import Records
+
+        folder = tmp_path / where
+        compile_dataset(configuration, folder / "data")
+        compiled, order, _ = read(folder / "data")
+        model, tokenizer = load(configuration.model.path)
+        build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
+        records = Records(folder, 0)
+        trainer = build(configuration, model, tokenizer, rows or compiled, order, folder, records)
+        return trainer, tokenizer, compiled, order
 
     return make

@@ -164,8 +164,8 @@ BETWEEN_ARMS = [
     ("an adapter in one arm", locked("trainable.digest"), "lock.trainable.digest", CONFOUND),
     (
         "two processes, twice the batch",
-        locked("batch.prompts_per_update", 8),
-        "lock.batch.prompts_per_update",
+        locked("batch.prompts_per_step", 8),
+        "lock.batch.prompts_per_step",
         CONFOUND,
     ),
     ("two processes, the same batch", locked("update.processes", 2), "lock.update.processes", HARMLESS),

@@ -195,7 +195,7 @@ def test_batch_is_counted_over_processes_and_passes(base):
             world_size=processes,
             num_generations=4,
         )
-        return lock.batch(small(base), arguments)["batch"]["prompts_per_update"]
+        return lock.batch(small(base), arguments)["batch"]["prompts_per_step"]
 
     assert batch(8, 4, 1) == batch(8, 2, 2) == batch(2, 2, 8) == 8
     assert batch(8, 4, 2) == 16
@@ -255,7 +255,7 @@ def test_a_run_like_its_experiment_starts_and_states_all_it_measured(starting):
     _, folder, _, _, order = starting
     lock.keep(*starting, resumed_at=0)
     stated = facts.of_run(folder)
-    assert stated["lock.batch.prompts_per_update"] == 4 and stated["lock.update.processes"] == 1
+    assert stated["lock.batch.prompts_per_step"] == 4 and stated["lock.update.processes"] == 1
     assert stated["arguments.class"] == "SFTConfig" and stated["arguments.optim"] == "adamw_torch"
     assert "arguments.output_dir" not in stated and str(folder) not in (folder / "arguments.json").read_text()
     trained = np.ascontiguousarray(order, "<i8").tobytes()

@@ -70,7 +70,9 @@ def test_the_measures_are_those_of_a_plain_loop_over_tokens():
     assert mismatch.summary(mismatch.NOTHING) == {}
 
 
-@pytest.mark.parametrize("name", ["grpo", "luffy", "rloo", "gspo"])  # gspo makes two updates of a step's responses
+@pytest.mark.parametrize(
+    "name", ["grpo", "luffy", "rloo", "gspo", "ppo"]
+)  # the last make several updates of a step's responses
 def test_a_policy_that_samples_itself_differs_by_rounding(name, made):
     log = logged(made(name))
     told = [row for row in log if MEAN in row]

@@ -15,53 +15,15 @@ from conf.schema import Configuration
 from conf.validate import validate
 from data.compile import compile_dataset, read
 from models import load, response_ids, response_text
-from train import dynamic, policy, responses, sft, surrogates, worker
-from train.records import Records
+from train import dynamic, responses, surrogates, worker
 
 RECIPES = Path(__file__).parent.parent.parent / "conf/recipe"
 POLICY = sorted(path.stem for path in RECIPES.glob("*.yaml") if yaml.safe_load(path.read_text())["trainer"] == "policy")
-SMALL = {
-    "data__max_completion_length": 40,
-    "train__steps": 2,
-    "train__save_steps": 2,
-    "train__prompts_per_step": 2,
-    "recipe__num_generations": 4,
-}
 STEADY = {"train__adam_epsilon": 0.01, "recipe__learning_rate": 0.01}  # updates follow gradients, not their signs
 # recipes that are grpo or sft but for a setting: two steps of them are for the slow tests
 SETTINGS = ("cispo", "dr_grpo", "gspo", "negative_only", "positive_only", "reinforce_pp", "rloo")
 SETTINGS += ("grpo_format_reward", "grpo_random_reward", "sft_format_only")
 MOVES = 1e-7  # the least that a weight must change by to have been trained
-
-
-@pytest.fixture
-def chosen(configure):
-    """The configuration of a recipe's file, small."""
-
-    def make(name, **changes):
-        stated = {
-            f"recipe__{key}": value for key, value in yaml.safe_load((RECIPES / f"{name}.yaml").read_text()).items()
-        }
-        return configure(name, **stated | SMALL | {"recipe__micro_batch_size": 8} | changes)
-
-    return make
-
-
-@pytest.fixture
-def made(tmp_path):
-    """A trainer on data compiled anew, and what belongs to it."""
-
-    def make(configuration, where="run", rows=None):
-        folder = tmp_path / where
-        compile_dataset(configuration, folder / "data")
-        compiled, order, _ = read(folder / "data")
-        model, tokenizer = load(configuration.model.path)
-        build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
-        records = Records(folder, 0)
-        trainer = build(configuration, model, tokenizer, rows or compiled, order, folder, records)
-        return trainer, tokenizer, compiled, order
-
-    return make
 
 
 @pytest.fixture
@@ -96,7 +58,7 @@ def weights(trainer):
 
 def moved(trainer, configuration):
     start = load(configuration.model.path)[0].state_dict()
-    return max((tensor - start[name]).abs().max().item() for name, tensor in weights(trainer).items())
+    return max((weights(trainer)[name] - tensor).abs().max().item() for name, tensor in start.items())
 
 
 def same(a, b):
@@ -124,7 +86,7 @@ def test_every_recipe_starts_and_takes_two_steps(name, chosen, made, answered):
     if configuration.samples:
         trainer.reward_funcs = [by_length for _ in trainer.reward_funcs]
     trainer.train()
-    updates = configuration.recipe.num_iterations
+    updates = configuration.updates_per_step
     log = [row for row in trainer.state.log_history if "grad_norm" in row]
     assert trainer.state.global_step == 2 * updates and len(log) == 2
     assert all(np.isfinite(row["loss"]) and {"entropy", "completions/mean_length"} <= set(row) for row in log)
@@ -142,9 +104,11 @@ def test_each_recipe_declares_every_key_it_states_and_says_what_it_minimises():
 
 
 @pytest.mark.parametrize(("targets", "micro"), [(1, 8), (2, 3)])
-def test_the_policy_trainer_as_sft_agrees_with_the_sft_trainer_step_for_step(targets, micro, chosen, configure, made):
+def test_the_policy_trainer_as_sft_agrees_with_the_sft_trainer_step_for_step(
+    targets, micro, chosen, configure, made, short
+):
     """(teacher, one, log, 0); offpolicy_rl with w=one is the same arm."""
-    small = SMALL | {"train__steps": 3, "data__targets_per_prompt": targets, "recipe__micro_batch_size": micro}
+    small = short | {"train__steps": 3, "data__targets_per_prompt": targets, "recipe__micro_batch_size": micro}
     theirs, *_ = made(configure("sft", **small | STEADY), "sft")
     ours, *_ = made(chosen("offpolicy_rl", recipe__w="one", **small | STEADY), "policy")
     theirs.train()
@@ -159,7 +123,7 @@ def test_the_policy_trainer_as_sft_agrees_with_the_sft_trainer_step_for_step(tar
     assert counts[1]["completions"] == counts[0]["completions"] == 3 * 2 * targets
 
 
-def test_rft_is_sft_on_its_right_responses(chosen, configure, made):
+def test_rft_is_sft_on_its_right_responses(chosen, configure, made, short):
     small = {"train__steps": 1, "train__save_steps": 1, **STEADY}
     ours, _, rows, order = made(chosen("rft", **small, data__targets_per_prompt=4), "rft")
     ours.reward_funcs, rollout, kept = [by_length], ours.rollout_func, {}
@@ -171,7 +135,7 @@ def test_rft_is_sft_on_its_right_responses(chosen, configure, made):
     slots = order.ravel()[: len(ids) // 4].tolist()
     answers = {slot: right[4 * i : 4 * i + 4] for i, slot in enumerate(slots)}
     listed = [row | {"target_ids": answers.get(i, [])} for i, row in enumerate(rows.to_list())]
-    theirs, *_ = made(configure("sft", **SMALL | small | {"data__targets_per_prompt": 4}), "sft", Listed(listed))
+    theirs, *_ = made(configure("sft", **short | small | {"data__targets_per_prompt": 4}), "sft", Listed(listed))
     theirs.train()
     same(ours, theirs)
     booked = ours.ledger.close(1, 1, 0, lambda own: [own])
@@ -205,7 +169,7 @@ def test_the_ratio_is_exactly_one_at_the_first_update_of_a_step(chosen, made, mo
 
 
 @pytest.mark.parametrize(
-    "name", ["rft", "luffy", *(pytest.param(one, marks=pytest.mark.slow) for one in ("iw_sft", "rloo"))]
+    "name", ["rft", "luffy", "ppo", *(pytest.param(one, marks=pytest.mark.slow) for one in ("iw_sft", "rloo"))]
 )
 def test_how_a_step_is_cut_into_micro_batches_does_not_matter(name, chosen, made):
     """1 x 8, 8 x 1, and by three, which does not divide a step's rows of ragged lengths."""
@@ -255,6 +219,20 @@ def test_off_policy_rl_weighs_wrong_responses_and_refuses_targets_that_are_all_r
         made(chosen("offpolicy_rl", data__targets_per_prompt=4), "other")
 
 
+def test_off_policy_rl_weighs_the_worlds_teacher_where_it_makes_mistakes(chosen, configure, made):
+    mixed = {"data__targets_per_prompt": 4, "data__teacher_mistakes": 0.5, "data__max_completion_length": 112}
+    trainer, _, rows, order = made(chosen("offpolicy_rl", **mixed, **STEADY))
+    for slot, example in zip(order.ravel(), trainer.train_dataset, strict=True):
+        assert example["taught"] == rows[int(slot)]["attempt_ids"] != rows[int(slot)]["target_ids"]
+    trainer.train()
+    log = [row for row in trainer.state.log_history if "reward" in row]
+    assert all(0 < row["reward"] < 1 and row["grad_norm"] > 0 for row in log)
+    for name in ("dft", "sft_format_only", "luffy"):  # what imitates goes on imitating the right ones
+        other, *_ = made(chosen(name, **mixed), name)
+        right = {tuple(ids) for row in rows for ids in row["target_ids"]}
+        assert all(tuple(ids) in right for example in other.train_dataset for ids in example["taught"])
+
+
 def test_one_of_luffys_group_is_the_teachers(chosen, made):
     trainer, _, rows, order = made(chosen("luffy"))
     first = [trainer.train_dataset[0]] * 4 + [trainer.train_dataset[1]] * 4
@@ -266,14 +244,14 @@ def test_one_of_luffys_group_is_the_teachers(chosen, made):
     assert found[1] not in (found[0], found[2])
 
 
-def test_sft_then_grpo_is_sft_at_its_own_rate_and_then_samples(chosen, configure, made):
+def test_sft_then_grpo_is_sft_at_its_own_rate_and_then_samples(chosen, configure, made, short):
     small = {"recipe__teacher_steps": 1, "recipe__teacher_learning_rate": 1e-3, "recipe__num_iterations": 1}
     ours, *_ = made(chosen("sft_then_grpo", **small), "both")
     ours.reward_funcs = [by_length]
     ours.train()
     log = [row for row in ours.state.log_history if "grad_norm" in row]
     assert "reward" in log[1] and log[1]["reward"] is not None and log[0]["reward"] is None
-    theirs, *_ = made(configure("sft", **SMALL | {"train__steps": 1, "recipe__learning_rate": 1e-3}), "sft")
+    theirs, *_ = made(configure("sft", **short | {"train__steps": 1, "recipe__learning_rate": 1e-3}), "sft")
     theirs.train()
     assert log[0]["loss"] == pytest.approx(theirs.state.log_history[0]["loss"], rel=1e-3)
     booked = ours.ledger.close(2, 2, 0, lambda own: [own])

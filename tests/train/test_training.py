@@ -152,7 +152,7 @@ def test_grpo_update_equals_stock_trl_on_the_same_rollouts(configure, tmp_path):
     ours.rollout_func = lambda prompts, trainer: kept.setdefault("out", rollout(prompts, trainer))
     ours.train()
 
-    common = shared(configuration, folder, 16, 1)
+    common = shared(configuration, folder, 16)
     arguments = GRPOConfig(
         **common,
         num_generations=4,
