@@ -4,17 +4,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head
+from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration, Recipe
+from models import scoring
 from models.flops import Row
 from models.loading import load_configured
+from models.packing import takes
 from models.render import prompt_ids
 from train import dynamic, mismatch, responses, surrogates, weights
 from train.ledger import Ledger
@@ -55,6 +58,8 @@ class PolicyTrainer(GRPOTrainer):
     present: Any = None  # the micro-batch whose loss is computed
     gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
     probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
+    _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
+    packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
     @property
     def finished(self) -> int:
@@ -230,12 +235,67 @@ class PolicyTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
-            found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+            found = self._scored(*args, **kwargs)
             self._compare_first(found[0])
             return found
         self.ledger.score(self.rows)
         with self.phase("logps"):
-            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+            return self._scored(*args, **kwargs)
+
+    def _scored(
+        self, model: Any, ids: torch.Tensor, mask: torch.Tensor, columns: int, batch_size: int = 0, **options: Any
+    ) -> Any:
+        """TRL's log-probabilities, entropies and auxiliary loss, in less time where there is nothing but text."""
+        stock = super()._get_per_token_logps_and_entropies
+        entropy = options.pop("compute_entropy", False)
+        if any(value is not None and value is not False for value in options.values()):
+            return stock(model, ids, mask, columns, batch_size, entropy, **options)
+
+        def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
+            return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
+
+        unwrapped = self.accelerator.unwrap_model(model)
+        score = partial(self._packed, model, unwrapped, entropy)
+        sizes = unwrapped.config.get_text_config()
+        if self.packs is None:
+            device = self.accelerator.device
+            self.packs = takes(unwrapped) and scoring.agree(plain, score, sizes.vocab_size, device)
+        packed = score if self.packs else None
+        found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
+        return (*found, None)
+
+    def _packed(
+        self,
+        model: Any,
+        unwrapped: Any,
+        entropy: bool,
+        ids: torch.Tensor,
+        allowed: torch.Tensor,
+        positions: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> Any:
+        """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
+        if unwrapped.config.get_text_config()._attn_implementation == "eager":
+            lowest = torch.finfo(unwrapped.dtype).min
+            allowed = torch.zeros(allowed.shape, dtype=unwrapped.dtype, device=ids.device).masked_fill(~allowed, lowest)
+        with self.accelerator.autocast():
+            out = model(
+                input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
+            )
+        return out.log_probs, out.entropy if entropy else None
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
+        every update is of all rows, and no row weighs by its micro-batch, that changes nothing but the rounding."""
+        model: Any = self.model
+        args: Any = self.args
+        pieces = args.steps_per_generation
+        whole = pieces == args.gradient_accumulation_steps and self.loss_type != "bnpo"
+        if not (model.training and whole):
+            return super()._prepare_inputs(generation_batch)
+        if self._step % (pieces * self.num_iterations) == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), pieces)
+        return self._buffered_inputs[self._step % pieces]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

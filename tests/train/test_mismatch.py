@@ -71,10 +71,14 @@ def test_the_measures_are_those_of_a_plain_loop_over_tokens():
 
 
 @pytest.mark.parametrize(
-    "name", ["grpo", "luffy", "rloo", "gspo", "ppo"]
-)  # the last make several updates of a step's responses
-def test_a_policy_that_samples_itself_differs_by_rounding(name, made):
-    log = logged(made(name))
+    ("name", "changes"),
+    [
+        *((name, {}) for name in ("grpo", "luffy", "rloo", "gspo", "ppo")),  # the last two make several updates
+        ("ppo", {"recipe__num_iterations": 1, "recipe__num_mini_batches": 1}),
+    ],
+)
+def test_a_policy_that_samples_itself_differs_by_rounding(name, changes, made):
+    log = logged(made(name, **changes))
     told = [row for row in log if MEAN in row]
     assert len(told) == 2
     for row in told:
@@ -88,7 +92,10 @@ def test_an_arm_that_samples_nothing_logs_nothing(made):
 
 
 def test_rounding_to_bfloat16_is_within_the_limit(made):
-    for row in logged(made("grpo", model__dtype="bfloat16", recipe__learning_rate=1e-3)):
+    """Padding shifts the positions of rows that are not packed, which rounds them otherwise."""
+    trainer = made("grpo", model={"path": "models/embedded", "dtype": "bfloat16"})
+    trainer.packs = False
+    for row in logged(trainer):
         assert 1e-4 < row[MEAN] < 0.1
 
 
