@@ -1,7 +1,6 @@
 """TRL's GRPOTrainer with a recipe's w and surrogate in the places of its own, and its costs booked."""
 
-import time
-from collections import defaultdict
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_model, save_model
+from torch.nn.functional import pad
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
@@ -20,11 +20,13 @@ from models.loading import load_configured
 from models.packing import takes
 from models.render import prompt_ids
 from train import dynamic, mismatch, responses, surrogates, weights
+from train.clock import Clock
+from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "values", "sync")
+PHASES = (*BOOKED, "logps", "values", "sync", "measure")
 
 
 class Parts(NamedTuple):
@@ -48,7 +50,7 @@ class PolicyTrainer(GRPOTrainer):
 
     configuration: Configuration
     ledger: Ledger
-    seconds: defaultdict[str, float]  # by phase, since the last log
+    clock: Clock
     examples: Sequence[responses.Row] = ()  # of this process's present step
     rows: Sequence[Row] = ()  # tokens of prompts and responses of them
     taught: Sequence[bool] = ()  # which of them are a teacher's
@@ -79,7 +81,18 @@ class PolicyTrainer(GRPOTrainer):
                 self.rewards = self.accelerator.gather(empty)
             else:
                 self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+        self._count_verdicts()
         return self.rewards
+
+    def _count_verdicts(self) -> None:
+        """Log which share of the prompts was answered right, and which wrong, by every response that can be judged."""
+        if "accuracy" in self.reward_func_names:
+            scores = self.rewards[:, self.reward_func_names.index("accuracy")]
+            scores = scores.view(-1, self.configuration.responses_per_prompt)
+            judged, right = (~scores.isnan()).sum(1), scores.nansum(1)
+            for name, share in (("right", right == judged), ("wrong", right == 0)):
+                found = (share & (judged > 0)).float().mean().item()
+                self._metrics["train"][f"frac_prompts_all_{name}"].append(found if judged.any() else math.nan)
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """TRL's, with the weights of `w` for its advantages, and rows without a weight out of the mean."""
@@ -186,25 +199,22 @@ class PolicyTrainer(GRPOTrainer):
         return found[0], found[1]
 
     def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
-        """Log the mean of `values` over the tokens of all processes."""
+        """Log the mean of `values` over the tokens of all processes; nothing where there are none."""
         totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
         total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
-        self._metrics["train"][name].append(total / max(1.0, count))
+        self._metrics["train"][name].append(total / count if count else math.nan)
 
-    @torch.no_grad()
     def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
-        """Log KL(policy || base) in nats a token on the first responses of the step: exact over the vocabulary, and k3
-        (Schulman 2020) where they are the policy's own. A measurement, so no FLOPs of it are booked."""
-        rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
+        """Log KL(policy || base) on the first responses of the step. A measurement, so no FLOPs of it are booked."""
+        rows = slice(self.configuration.train.kl_rows)
         ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
         attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
-        logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
-        now, base = (one.log_softmax(-1) for one in logits)
-        self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
-        if self.parts().q == "policy":
-            drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
-            self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
+        learned = pad(mask[rows], (output["prompt_ids"].size(1), 0))
+        with self.phase("measure"):
+            policy = self.accelerator.unwrap_model(self.model)
+            found = divergence(policy, self.copy_of("base"), ids, attention, learned)
+        for name, values in zip((EXACT, K3), found, strict=True):
+            self._note(name, values, learned)
 
     # --- whose responses they are -------------------------------------------------------------------------------------
 
@@ -300,26 +310,20 @@ class PolicyTrainer(GRPOTrainer):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the seconds inside as seconds/`name` of the step, and in the ledger what it has a column for."""
-        start = time.monotonic()
-        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext():
+        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext(), self.clock.phase(name):
             yield
-        self.seconds[name] += time.monotonic() - start
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        start = time.monotonic()
+        self.clock.start()
         loss = super().training_step(*args, **kwargs)
         if self.configuration.samples and self._step % self.current_gradient_accumulation_steps == 0:
             self._tell_mismatch()
-        self.seconds["step"] += time.monotonic() - start
         return loss
 
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """TRL's, with the seconds that each phase took since the last time; `update` is what is left of the step."""
-        if self.seconds["step"]:
-            apart = {name: self.seconds[name] for name in PHASES}
-            for name, took in (apart | {"update": self.seconds["step"] - sum(apart.values())}).items():
-                self._metrics["train"][f"seconds/{name}"].append(took)
-            self.seconds.clear()
+        """TRL's, with the seconds that each phase of the step took."""
+        for name, took in self.clock.tell().items():
+            self._metrics["train"][name].append(took)
         super().log(*args, **kwargs)
 
     def _book(self, mask: torch.Tensor) -> None:
