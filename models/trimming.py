@@ -6,10 +6,11 @@ import torch
 from torch.nn.functional import pad
 
 Scored = tuple[torch.Tensor | None, ...]
+Plain = Callable[[torch.Tensor, torch.Tensor, int], Scored]
 
 
 def trimmed(
-    score: Callable[[torch.Tensor, torch.Tensor, int], Scored],
+    score: Plain,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     completion_columns: int,
