@@ -17,13 +17,14 @@ from models import scoring
 from models.flops import Row
 from models.loading import load_configured
 from models.packing import Score, takes
+from models.render import prompt_ids
 from models.trimming import Plain
-from train import dynamic, responses, surrogates, weights
+from train import dynamic, mismatch, responses, surrogates, weights
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "values")
+PHASES = (*BOOKED, "logps", "values", "sync")
 
 
 class Parts(NamedTuple):
@@ -54,6 +55,9 @@ class PolicyTrainer(GRPOTrainer):
     copies: dict[str, Any]  # models that are not trained: base, snapshot
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
+    present: Any = None  # the micro-batch whose loss is computed
+    gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
+    probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
@@ -88,9 +92,12 @@ class PolicyTrainer(GRPOTrainer):
         mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
         if now.surrogate == "iw_sft":
-            output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
+            with torch.no_grad():
+                output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
         if self.configuration.train.kl_rows:
             self._measure_drift(output, mask)
+        if "old_per_token_logps" in output:
+            self._compare(output["old_per_token_logps"], output)
         self._book(mask)
         return output
 
@@ -129,6 +136,12 @@ class PolicyTrainer(GRPOTrainer):
         return output
 
     # --- s ------------------------------------------------------------------------------------------------------------
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.present = inputs
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        self.present = None
+        return loss
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
         """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
@@ -193,12 +206,38 @@ class PolicyTrainer(GRPOTrainer):
             drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
             self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
 
+    # --- whose responses they are -------------------------------------------------------------------------------------
+
+    def _compare(self, logps: torch.Tensor, inputs: Any) -> None:
+        """Keep how far the trainer's log-probabilities before the step are from those of the sampler."""
+        if "sampling_per_token_logps" in inputs:
+            mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+            self.gaps.append(mismatch.gap(logps, inputs["sampling_per_token_logps"], mask))
+
+    def _compare_first(self, logps: torch.Tensor) -> None:
+        """The same from the pass that is learned from, where it is the first and no other was made before it."""
+        if self.present is not None and "old_per_token_logps" not in self.present:
+            self._compare(logps, self.present)
+
+    def _tell_mismatch(self) -> None:
+        """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
+        the policy and was not."""
+        own = mismatch.together(torch.stack([mismatch.NOTHING.to(self.accelerator.device), *self.gaps]))
+        self.gaps = []
+        found = mismatch.summary(mismatch.together(self.accelerator.gather(own).view(-1, 6)))
+        for name, value in found.items():
+            self._metrics["train"][name].append(value)
+        if self.parts().q in ("policy", "policy_and_teacher"):
+            mismatch.check_step(found, self.configuration.train.mismatch_limit)
+
     # --- what it costs ------------------------------------------------------------------------------------------------
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
-            return self._scored(*args, **kwargs)
+            found = self._scored(*args, **kwargs)
+            self._compare_first(found[0])
+            return found
         self.ledger.score(self.rows)
         with self.phase("logps"):
             return self._scored(*args, **kwargs)
@@ -288,6 +327,8 @@ class PolicyTrainer(GRPOTrainer):
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         start = time.monotonic()
         loss = super().training_step(*args, **kwargs)
+        if self.configuration.samples and self._step % self.current_gradient_accumulation_steps == 0:
+            self._tell_mismatch()
         self.seconds["step"] += time.monotonic() - start
         return loss
 
@@ -324,8 +365,18 @@ class PolicyTrainer(GRPOTrainer):
             return self.accelerator.unwrap_model(self.model)
         fresh, model = q not in self.copies, self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            model.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+            with self.phase("sync"):
+                self._give_weights(model)
         return model
+
+    def _give_weights(self, sampler: Any) -> None:
+        """The policy's as they are now. UserError where the sampler has others afterwards."""
+        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
+        sampler.load_state_dict(own.state_dict())
+        now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
+        limit = self.configuration.train.mismatch_limit
+        mismatch.check_sync(now, self.probe, torch.finfo(sampler.dtype).eps, limit)
+        self.probe = now
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
