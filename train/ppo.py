@@ -122,7 +122,6 @@ class PPOTrainer(PolicyTrainer):
         learns = self.finished >= recipe.value_warmup_steps
         logps, entropies, values = self._seen(model, inputs, "all" if learns else "head")
         self._compare_first(logps)
-        self._compare_first(logps)
         old, advantages = inputs.get("old_per_token_logps", logps.detach()), inputs["advantages"]
         losses = -surrogates.clipped(logps, old, advantages, recipe.epsilon, recipe.epsilon_high)
         value, clipped = surrogates.value_loss(values, inputs["values"], inputs["returns"], recipe.cliprange_value)
