@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,11 @@ class PolicyTrainer(GRPOTrainer):
     def finished(self) -> int:
         """Steps behind."""
         return int(self.state.global_step) // self.configuration.updates_per_step
+
+    @cached_property
+    def policy(self) -> Any:
+        """The model that learns, without what accelerate wraps it in, which takes it milliseconds to find."""
+        return self.accelerator.unwrap_model(self.model)
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -198,7 +203,7 @@ class PolicyTrainer(GRPOTrainer):
         rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
         ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
         attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
+        models = (self.policy, self.copy_of("base"))
         logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
         now, base = (one.log_softmax(-1) for one in logits)
         self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
@@ -254,12 +259,10 @@ class PolicyTrainer(GRPOTrainer):
         def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
             return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
 
-        unwrapped = self.accelerator.unwrap_model(model)
-        score = partial(self._packed, model, unwrapped, entropy)
-        sizes = unwrapped.config.get_text_config()
+        score, sizes = partial(self._packed, model, entropy), self.policy.config.get_text_config()
         if self.packs is None:
             device = self.accelerator.device
-            self.packs = takes(unwrapped) and scoring.agree(plain, score, sizes.vocab_size, device)
+            self.packs = takes(self.policy) and scoring.agree(plain, score, sizes.vocab_size, device)
         packed = score if self.packs else None
         found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
         return (*found, None)
@@ -267,7 +270,6 @@ class PolicyTrainer(GRPOTrainer):
     def _packed(
         self,
         model: Any,
-        unwrapped: Any,
         entropy: bool,
         ids: torch.Tensor,
         allowed: torch.Tensor,
@@ -275,9 +277,9 @@ class PolicyTrainer(GRPOTrainer):
         labels: torch.Tensor,
     ) -> Any:
         """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
-        if unwrapped.config.get_text_config()._attn_implementation == "eager":
-            lowest = torch.finfo(unwrapped.dtype).min
-            allowed = torch.zeros(allowed.shape, dtype=unwrapped.dtype, device=ids.device).masked_fill(~allowed, lowest)
+        if self.policy.config.get_text_config()._attn_implementation == "eager":
+            dtype = self.policy.dtype
+            allowed = torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)
         with self.accelerator.autocast():
             out = model(
                 input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
@@ -343,7 +345,7 @@ class PolicyTrainer(GRPOTrainer):
     def sampler(self, q: str) -> Any:
         """The model that samples this step's responses."""
         if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
+            return self.policy
         fresh, model = q not in self.copies, self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
             with self.phase("sync"):
@@ -352,7 +354,7 @@ class PolicyTrainer(GRPOTrainer):
 
     def _give_weights(self, sampler: Any) -> None:
         """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
+        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
         sampler.load_state_dict(own.state_dict())
         now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
         limit = self.configuration.train.mismatch_limit
