@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from conf.schema import Configuration, Recipe
 from models import scoring
 from models.flops import Row
 from models.loading import load_configured
-from models.packing import takes
+from models.packing import Score, takes
 from models.render import prompt_ids
+from models.trimming import Plain
 from train import dynamic, mismatch, responses, surrogates, weights
 from train.ledger import Ledger
 
@@ -251,40 +252,60 @@ class PolicyTrainer(GRPOTrainer):
         self, model: Any, ids: torch.Tensor, mask: torch.Tensor, columns: int, batch_size: int = 0, **options: Any
     ) -> Any:
         """TRL's log-probabilities, entropies and auxiliary loss, in less time where there is nothing but text."""
-        stock = super()._get_per_token_logps_and_entropies
         entropy = options.pop("compute_entropy", False)
         if any(value is not None and value is not False for value in options.values()):
-            return stock(model, ids, mask, columns, batch_size, entropy, **options)
+            return super()._get_per_token_logps_and_entropies(model, ids, mask, columns, batch_size, entropy, **options)
+        return (*self._by_row(*self._ways(model, entropy), ids, mask, columns, batch_size or len(ids)), None)
+
+    def _ways(self, model: Any, entropy: bool) -> tuple[Plain, Score]:
+        """Log-probabilities and entropies of rows as TRL computes them, and of packed rows."""
+        stock = super()._get_per_token_logps_and_entropies
 
         def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
             return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
 
-        score, sizes = partial(self._packed, model, entropy), self.policy.config.get_text_config()
-        if self.packs is None:
-            device = self.accelerator.device
-            self.packs = takes(self.policy) and scoring.agree(plain, score, sizes.vocab_size, device)
-        packed = score if self.packs else None
-        found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
-        return (*found, None)
+        def packed(*rows: torch.Tensor) -> Any:
+            out = self._read_packed(model, *rows)
+            return out.log_probs, out.entropy if entropy else None
 
-    def _packed(
+        return plain, packed
+
+    def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
+        """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
+        sizes = self.policy.config.get_text_config()
+        if self.packs is None:
+            ways = self._ways(self.model, False)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+        score = packed if self.packs else None
+        return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
+
+    def _read_packed(
         self,
         model: Any,
-        entropy: bool,
         ids: torch.Tensor,
         allowed: torch.Tensor,
         positions: torch.Tensor,
         labels: torch.Tensor,
+        **more: Any,
     ) -> Any:
-        """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
-        if self.policy.config.get_text_config()._attn_implementation == "eager":
-            dtype = self.policy.dtype
-            allowed = torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)
+        """The model's output on rows that hold several responses (models/packing.py)."""
+        attention = self._as_mask(allowed)
         with self.accelerator.autocast():
-            out = model(
-                input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
+            return model(
+                input_ids=ids,
+                attention_mask=attention,
+                position_ids=positions,
+                shift_labels=labels,
+                fused_lm_head=True,
+                **more,
             )
-        return out.log_probs, out.entropy if entropy else None
+
+    def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
+        """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
+        if self.policy.config.get_text_config()._attn_implementation != "eager":
+            return allowed
+        zeros = torch.zeros_like(allowed, dtype=self.policy.dtype)
+        return zeros.masked_fill(~allowed, torch.finfo(self.policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
