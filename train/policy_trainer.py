@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,11 @@ class PolicyTrainer(GRPOTrainer):
     def finished(self) -> int:
         """Steps behind."""
         return int(self.state.global_step) // self.configuration.updates_per_step
+
+    @cached_property
+    def policy(self) -> Any:
+        """The model that learns, without what accelerate wraps it in, which takes it milliseconds to find."""
+        return self.accelerator.unwrap_model(self.model)
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -211,8 +217,7 @@ class PolicyTrainer(GRPOTrainer):
         attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
         learned = pad(mask[rows], (output["prompt_ids"].size(1), 0))
         with self.phase("measure"):
-            policy = self.accelerator.unwrap_model(self.model)
-            found = divergence(policy, self.copy_of("base"), ids, attention, learned)
+            found = divergence(self.policy, self.copy_of("base"), ids, attention, learned)
         for name, values in zip((EXACT, K3), found, strict=True):
             self._note(name, values, learned)
 
@@ -276,11 +281,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
         """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
-        policy = self.accelerator.unwrap_model(self.model)
-        sizes = policy.config.get_text_config()
+        sizes = self.policy.config.get_text_config()
         if self.packs is None:
             ways = self._ways(self.model, False)
-            self.packs = takes(policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
         score = packed if self.packs else None
         return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
 
@@ -307,11 +311,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
         """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
-        policy = self.accelerator.unwrap_model(self.model)
-        if policy.config.get_text_config()._attn_implementation != "eager":
+        if self.policy.config.get_text_config()._attn_implementation != "eager":
             return allowed
-        zeros = torch.zeros(allowed.shape, dtype=policy.dtype, device=allowed.device)
-        return zeros.masked_fill(~allowed, torch.finfo(policy.dtype).min)
+        zeros = torch.zeros_like(allowed, dtype=self.policy.dtype)
+        return zeros.masked_fill(~allowed, torch.finfo(self.policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
@@ -366,7 +369,7 @@ class PolicyTrainer(GRPOTrainer):
     def sampler(self, q: str) -> Any:
         """The model that samples this step's responses."""
         if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
+            return self.policy
         fresh, model = q not in self.copies, self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
             with self.phase("sync"):
@@ -375,7 +378,7 @@ class PolicyTrainer(GRPOTrainer):
 
     def _give_weights(self, sampler: Any) -> None:
         """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
+        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
         sampler.load_state_dict(own.state_dict())
         now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
         limit = self.configuration.train.mismatch_limit
