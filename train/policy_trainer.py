@@ -87,18 +87,11 @@ class PolicyTrainer(GRPOTrainer):
                 self.rewards = self.accelerator.gather(empty)
             else:
                 self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
-        self._count_verdicts()
-        return self.rewards
-
-    def _count_verdicts(self) -> None:
-        """Log which share of the prompts was answered right, and which wrong, by every response that can be judged."""
         if "accuracy" in self.reward_func_names:
             scores = self.rewards[:, self.reward_func_names.index("accuracy")]
-            scores = scores.view(-1, self.configuration.responses_per_prompt)
-            judged, right = (~scores.isnan()).sum(1), scores.nansum(1)
-            for name, share in (("right", right == judged), ("wrong", right == 0)):
-                found = (share & (judged > 0)).float().mean().item()
-                self._metrics["train"][f"frac_prompts_all_{name}"].append(found if judged.any() else math.nan)
+            for name, share in weights.unanimous(scores.view(-1, self.configuration.responses_per_prompt)).items():
+                self._metrics["train"][f"frac_prompts_all_{name}"].append(share)
+        return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """TRL's, with the weights of `w` for its advantages, and rows without a weight out of the mean."""
@@ -237,7 +230,7 @@ class PolicyTrainer(GRPOTrainer):
     def _tell_mismatch(self) -> None:
         """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
         the policy and was not."""
-        own = mismatch.together(torch.stack([mismatch.NOTHING.to(self.accelerator.device), *self.gaps]))
+        own = mismatch.together([mismatch.NOTHING.to(self.accelerator.device), *self.gaps])
         self.gaps = []
         found = mismatch.summary(mismatch.together(self.accelerator.gather(own).view(-1, 6)))
         for name, value in found.items():
@@ -372,18 +365,10 @@ class PolicyTrainer(GRPOTrainer):
             return self.policy
         fresh, model = q not in self.copies, self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
+            text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
             with self.phase("sync"):
-                self._give_weights(model)
+                self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
         return model
-
-    def _give_weights(self, sampler: Any) -> None:
-        """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
-        sampler.load_state_dict(own.state_dict())
-        now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
-        limit = self.configuration.train.mismatch_limit
-        mismatch.check_sync(now, self.probe, torch.finfo(sampler.dtype).eps, limit)
-        self.probe = now
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
