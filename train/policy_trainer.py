@@ -4,7 +4,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +17,15 @@ from conf.schema import Configuration, Recipe
 from models import scoring
 from models.flops import Row
 from models.loading import load_configured
-from models.packing import takes
-from train import dynamic, responses, sharded, surrogates, weights
+from models.packing import Score, takes
+from models.render import prompt_ids
+from models.trimming import Plain
+from train import dynamic, mismatch, responses, sharded, surrogates, weights
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "values")
+PHASES = (*BOOKED, "logps", "values", "sync")
 
 
 class Parts(NamedTuple):
@@ -55,6 +56,9 @@ class PolicyTrainer(GRPOTrainer):
     copies: dict[str, Any]  # models that are not trained: base, snapshot
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
+    present: Any = None  # the micro-batch whose loss is computed
+    gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
+    probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
@@ -89,9 +93,12 @@ class PolicyTrainer(GRPOTrainer):
         mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
         if now.surrogate == "iw_sft":
-            output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
+            with torch.no_grad():
+                output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
         if self.configuration.train.kl_rows:
             self._measure_drift(output, mask)
+        if "old_per_token_logps" in output:
+            self._compare(output["old_per_token_logps"], output)
         self._book(mask)
         return output
 
@@ -130,6 +137,12 @@ class PolicyTrainer(GRPOTrainer):
         return output
 
     # --- s ------------------------------------------------------------------------------------------------------------
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.present = inputs
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        self.present = None
+        return loss
 
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
         """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
@@ -194,12 +207,38 @@ class PolicyTrainer(GRPOTrainer):
             drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
             self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
 
+    # --- whose responses they are -------------------------------------------------------------------------------------
+
+    def _compare(self, logps: torch.Tensor, inputs: Any) -> None:
+        """Keep how far the trainer's log-probabilities before the step are from those of the sampler."""
+        if "sampling_per_token_logps" in inputs:
+            mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+            self.gaps.append(mismatch.gap(logps, inputs["sampling_per_token_logps"], mask))
+
+    def _compare_first(self, logps: torch.Tensor) -> None:
+        """The same from the pass that is learned from, where it is the first and no other was made before it."""
+        if self.present is not None and "old_per_token_logps" not in self.present:
+            self._compare(logps, self.present)
+
+    def _tell_mismatch(self) -> None:
+        """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
+        the policy and was not."""
+        own = mismatch.together(torch.stack([mismatch.NOTHING.to(self.accelerator.device), *self.gaps]))
+        self.gaps = []
+        found = mismatch.summary(mismatch.together(self.accelerator.gather(own).view(-1, 6)))
+        for name, value in found.items():
+            self._metrics["train"][name].append(value)
+        if self.parts().q in ("policy", "policy_and_teacher"):
+            mismatch.check_step(found, self.configuration.train.mismatch_limit)
+
     # --- what it costs ------------------------------------------------------------------------------------------------
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
-            return self._scored(*args, **kwargs)
+            found = self._scored(*args, **kwargs)
+            self._compare_first(found[0])
+            return found
         self.ledger.score(self.rows)
         with self.phase("logps"):
             return self._scored(*args, **kwargs)
@@ -208,43 +247,62 @@ class PolicyTrainer(GRPOTrainer):
         self, model: Any, ids: torch.Tensor, mask: torch.Tensor, columns: int, batch_size: int = 0, **options: Any
     ) -> Any:
         """TRL's log-probabilities, entropies and auxiliary loss, in less time where there is nothing but text."""
-        stock = super()._get_per_token_logps_and_entropies
         entropy = options.pop("compute_entropy", False)
         if any(value is not None and value is not False for value in options.values()):
-            return stock(model, ids, mask, columns, batch_size, entropy, **options)
+            return super()._get_per_token_logps_and_entropies(model, ids, mask, columns, batch_size, entropy, **options)
+        return (*self._by_row(*self._ways(model, entropy), ids, mask, columns, batch_size or len(ids)), None)
+
+    def _ways(self, model: Any, entropy: bool) -> tuple[Plain, Score]:
+        """Log-probabilities and entropies of rows as TRL computes them, and of packed rows."""
+        stock = super()._get_per_token_logps_and_entropies
 
         def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
             return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
 
-        unwrapped = self.accelerator.unwrap_model(model)
-        score = partial(self._packed, model, unwrapped, entropy)
-        sizes = unwrapped.config.get_text_config()
-        if self.packs is None:
-            device = self.accelerator.device
-            self.packs = takes(unwrapped) and scoring.agree(plain, score, sizes.vocab_size, device)
-        packed = score if self.packs else None
-        found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
-        return (*found, None)
+        def packed(*rows: torch.Tensor) -> Any:
+            out = self._read_packed(model, *rows)
+            return out.log_probs, out.entropy if entropy else None
 
-    def _packed(
+        return plain, packed
+
+    def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
+        """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
+        policy = self.accelerator.unwrap_model(self.model)
+        sizes = policy.config.get_text_config()
+        if self.packs is None:
+            ways = self._ways(self.model, False)
+            self.packs = takes(policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+        score = packed if self.packs else None
+        return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
+
+    def _read_packed(
         self,
         model: Any,
-        unwrapped: Any,
-        entropy: bool,
         ids: torch.Tensor,
         allowed: torch.Tensor,
         positions: torch.Tensor,
         labels: torch.Tensor,
+        **more: Any,
     ) -> Any:
-        """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
-        if unwrapped.config.get_text_config()._attn_implementation == "eager":
-            lowest = torch.finfo(unwrapped.dtype).min
-            allowed = torch.zeros(allowed.shape, dtype=unwrapped.dtype, device=ids.device).masked_fill(~allowed, lowest)
+        """The model's output on rows that hold several responses (models/packing.py)."""
+        attention = self._as_mask(allowed)
         with self.accelerator.autocast():
-            out = model(
-                input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
+            return model(
+                input_ids=ids,
+                attention_mask=attention,
+                position_ids=positions,
+                shift_labels=labels,
+                fused_lm_head=True,
+                **more,
             )
-        return out.log_probs, out.entropy if entropy else None
+
+    def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
+        """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
+        policy = self.accelerator.unwrap_model(self.model)
+        if policy.config.get_text_config()._attn_implementation != "eager":
+            return allowed
+        zeros = torch.zeros(allowed.shape, dtype=policy.dtype, device=allowed.device)
+        return zeros.masked_fill(~allowed, torch.finfo(policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
@@ -270,6 +328,8 @@ class PolicyTrainer(GRPOTrainer):
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         start = time.monotonic()
         loss = super().training_step(*args, **kwargs)
+        if self.configuration.samples and self._step % self.current_gradient_accumulation_steps == 0:
+            self._tell_mismatch()
         self.seconds["step"] += time.monotonic() - start
         return loss
 
@@ -309,11 +369,21 @@ class PolicyTrainer(GRPOTrainer):
         if q not in ("policy", "policy_and_teacher"):
             model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            with sharded.gathered(self.model), sharded.gathered(model, changed=True) as snapshot:
-                snapshot.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+            with self.phase("sync"):
+                self._give_weights(model)
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
+
+    def _give_weights(self, sampler: Any) -> None:
+        """The policy's as they are now. UserError where the sampler has others afterwards."""
+        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
+        with sharded.gathered(own), sharded.gathered(sampler, changed=True) as copy:
+            copy.load_state_dict(own.state_dict())
+        now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
+        limit = self.configuration.train.mismatch_limit
+        mismatch.check_sync(now, self.probe, torch.finfo(sampler.dtype).eps, limit)
+        self.probe = now
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

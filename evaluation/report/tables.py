@@ -25,6 +25,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
+        "arms": _arms(results),
         "scores": _scores(results),
         "gains": _gains(results),
         "transfer": _transfer(results),
@@ -48,6 +49,18 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _arms(results: dict[str, Any]) -> Rows:
+    """The report's first table."""
+    for arm, own in results["arms"].items():
+        found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
+        row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
+        row |= {"rate_is": rate["verdict"]}
+        for group, cells in results["gains"][arm]["groups"].items():
+            row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
+        confounds = found["confounds"]
+        yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
 
 
 def _scores(results: dict[str, Any]) -> Rows:
