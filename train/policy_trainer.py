@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
 from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
@@ -387,21 +386,16 @@ class PolicyTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" not in self.copies:
-            return
-        with sharded.gathered(self.copies["snapshot"]) as snapshot:
-            if self.args.should_save:
-                file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-                file.parent.mkdir()
-                save_model(snapshot, str(file))
+        if "snapshot" in self.copies:
+            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+            sharded.save(self.copies["snapshot"], file, write=self.args.should_save)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
         super()._load_optimizer_and_scheduler(checkpoint)
         file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            with sharded.gathered(self.copy_of("snapshot"), changed=True) as snapshot:
-                load_model(snapshot, str(file))
+            sharded.load(self.copy_of("snapshot"), file)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
