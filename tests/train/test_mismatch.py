@@ -1,8 +1,7 @@
 """The sampler's log-probabilities against the trainer's, and runs whose sampler has other weights than it should."""
 
-from pathlib import Path
-
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
