@@ -11,6 +11,7 @@ import torch
 
 from conf.errors import UserError
 from models.generation import evaluating
+from train import sharded
 
 PROBE = "What is 12 + 30 * 4? Think step by step, then write the answer: 0123456789."
 NOTHING = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, -torch.inf], dtype=torch.float64)  # the `gap` of no tokens
@@ -69,7 +70,8 @@ def give_weights(policy: Any, sampler: Any, text: list[int], before: Probe | Non
 
     UserError where the sampler has other weights afterwards: see `check_sync`.
     """
-    sampler.load_state_dict(policy.state_dict())
+    with sharded.gathered(policy), sharded.gathered(sampler, changed=True) as copy:
+        copy.load_state_dict(policy.state_dict())
     now = Probe(*(log_probabilities(model, text) for model in (policy, sampler)))
     check_sync(now, before, torch.finfo(sampler.dtype).eps, limit)
     return now

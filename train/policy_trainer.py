@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
 from torch.nn.functional import pad
 from trl import GRPOTrainer
+from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration, Recipe
@@ -20,7 +20,7 @@ from models.loading import load_configured
 from models.packing import Score, takes
 from models.render import prompt_ids
 from models.trimming import Plain
-from train import dynamic, mismatch, responses, surrogates, weights
+from train import dynamic, mismatch, responses, sharded, surrogates, weights
 from train.clock import Clock
 from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
@@ -189,12 +189,8 @@ class PolicyTrainer(GRPOTrainer):
 
     def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
         """(log-probabilities, entropies) [rows, tokens] of the responses."""
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
-        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
         size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
-        found = self._get_per_token_logps_and_entropies(
-            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
-        )
+        found = self._get_per_token_logps_and_entropies(model, *responses.whole(inputs), batch_size=size, **options)
         return found[0], found[1]
 
     def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
@@ -205,10 +201,9 @@ class PolicyTrainer(GRPOTrainer):
 
     def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
         """Log KL(policy || base) on the first responses of the step. A measurement, so no FLOPs of it are booked."""
-        rows = slice(self.configuration.train.kl_rows)
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
-        attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        learned = pad(mask[rows], (output["prompt_ids"].size(1), 0))
+        ids, attention, columns = responses.whole(output)
+        ids, attention, mask = (one[: self.configuration.train.kl_rows] for one in (ids, attention, mask))
+        learned = pad(mask, (ids.size(1) - columns, 0))
         with self.phase("measure"):
             found = divergence(self.policy, self.copy_of("base"), ids, attention, learned)
         for name, values in zip((EXACT, K3), found, strict=True):
@@ -355,33 +350,38 @@ class PolicyTrainer(GRPOTrainer):
     def copy_of(self, name: str) -> Any:
         """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
         if name not in self.copies:
-            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+            copy = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(copy, temperature=self.temperature)
+            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
+            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
         return self.copies[name]
 
-    def sampler(self, q: str) -> Any:
-        """The model that samples this step's responses."""
-        if q == "policy" or q == "policy_and_teacher":
-            return self.policy
-        fresh, model = q not in self.copies, self.copy_of(q)
+    @contextmanager
+    def sampler(self, q: str) -> Iterator[Any]:
+        """The model that samples this step's responses, whole in every process as long as the context lasts."""
+        fresh, model = q not in self.copies, self.model_wrapped
+        if q not in ("policy", "policy_and_teacher"):
+            model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
             text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
             with self.phase("sync"):
                 self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
-        return model
+        kwargs: Any = self.args.gradient_checkpointing_kwargs
+        with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
+            yield found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" in self.copies and self.args.should_save:
+        if "snapshot" in self.copies:
             file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-            file.parent.mkdir()
-            save_model(self.copies["snapshot"], str(file))
+            sharded.save(self.copies["snapshot"], file, write=self.args.should_save)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / SNAPSHOT
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            load_model(self.copy_of("snapshot"), str(file))
+            sharded.load(self.copy_of("snapshot"), file)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
