@@ -39,3 +39,7 @@ def _check_hardware(configuration: Configuration) -> None:
     if hardware.device == "cpu" and hardware.zero_stage and hardware.mixed_precision == "bf16":
         given = f"hardware.mixed_precision=bf16 with hardware.zero_stage={hardware.zero_stage} on a CPU"
         raise UserError(given, "DeepSpeed has no bfloat16 there", "set hardware.mixed_precision=no")
+    if hardware.zero_stage == 3 and hardware.processes > 1 and configuration.recipe.dynamic_sampling:
+        given = f"recipe.dynamic_sampling={configuration.recipe.dynamic_sampling} with hardware.zero_stage=3"
+        why = "the model is gathered to sample, and a process without equal groups would not come"
+        raise UserError(given, why, "set hardware.zero_stage=2, or recipe.dynamic_sampling=0")

@@ -105,6 +105,8 @@ class Train(Section):
     max_grad_norm: float = 1.0
     # responses a step and process on which policy arms measure KL(policy || base); a copy of the base is kept for it
     kl_rows: Annotated[int, Field(ge=0)] = 0
+    # mean difference, in nats a token, that the policy's and its sampler's log-probabilities may have; 0: no limit
+    mismatch_limit: Annotated[float, Field(ge=0)] = 0.1
     unscorable_limit: Fraction = 0.1  # share of responses that no verifier could judge; training stops above it
 
 

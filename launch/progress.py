@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from launch.workers import Job, log_tail
 
 LINE_SECONDS = 15.0
+MANY = 8  # jobs of which those that have ended leave the screen, so that what runs stays on it
 SHOWN = ("loss", "reward", "mean_token_accuracy")
 
 
@@ -49,7 +50,8 @@ class Bars:
                 self.tasks[job.name] = self.bars.add_task(job.name, total=self.steps or None, note="")
             step, note = state(job)
             ended = step if job.running else self.steps
-            self.bars.update(self.tasks[job.name], completed=ended, note=note[:60])
+            shown = job.running or len(jobs) <= MANY
+            self.bars.update(self.tasks[job.name], completed=ended, note=note[:60], visible=shown)
             if not job.running:
                 self.bars.stop_task(self.tasks[job.name])
 

@@ -2,65 +2,77 @@
 
 The rule: the highest greedy accuracy on math, on the validation split, at the last step, averaged over `sweep_seeds`
 (which the report never uses); of equals the lower rate. While the best lies at an edge, the grid grows by one step
-there, twice a side at most.
+there, twice a side at most. All arms' runs are one pool; then those of all grids that grow, until none does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
-from conf.schema import Configuration
-from launch import command, folders
+from conf.schema import Configuration, Experiment
+from conf.sweeps import settings
+from launch import command, estimate, folders
 from launch.compose import compose
 from launch.training import train_all
 from launch.workers import Usage
 
 EXTENSIONS = 2  # a side
 Scores = dict[float, dict[str, float]]  # rate -> group -> percent
+Point = tuple[str, float]  # arm and rate
 
 
 def main(arguments: list[str]) -> None:
     """Sweep every arm, write sweep.json and sweep.md, and print what to put into the experiment's file."""
-    experiment = compose(arguments).experiment
-    usage = Usage()
-    table: dict[str, Scores] = {}
-    for arm in experiment.arms:
-        if arm not in experiment.sweep_rates:
-            raise UserError(
-                f"experiment.sweep_rates has no {arm}", "there is no grid to try", f"add its rates for {arm}"
-            )
-        rates = sorted(experiment.sweep_rates[arm])
-        table[arm] = search(rates, lambda todo, arm=arm: trained(arguments, arm, todo, usage))  # type: ignore[misc]
-    folder = folders.experiment_folder(_configuration(arguments, experiment.arms[0], 1e-4, 0))
+    experiment, usage = compose(arguments).experiment, Usage()
+    table = search(_grids(experiment), lambda points: trained(arguments, points, usage))
     chosen = {arm: best(scores) for arm, scores in table.items()}
+    runs = {arm: _configuration(arguments, arm, rate, experiment.sweep_seeds[0]) for arm, rate in chosen.items()}
+    folder = folders.experiment_folder(runs[experiment.arms[0]])
     base = _groups(folder / "base" / "evaluation" / "scores.json")
     text = markdown(table, base, chosen)
-    write_json(folder / "sweep.json", {"chosen": chosen, "base": base, "arms": _text_keys(table)})
+    about = {"seeds": experiment.sweep_seeds, "settings": settings(runs, read_json(folder / "lock.json"))}
+    write_json(folder / "sweep.json", {"chosen": chosen, "base": base, "arms": _text_keys(table), **about})
     write_text(folder / "sweep.md", text)
     print(f"{text}\nPut into conf/experiment/{experiment.name}.yaml:\n  learning_rates:")
     print("\n".join(f"    {arm}: {_yaml_float(rate)}" for arm, rate in chosen.items()))
     print(f"table: {folder / 'sweep.md'}")
 
 
-def search(rates: list[float], train: Callable[[list[float]], Scores]) -> Scores:
-    """Scores of every rate of the grid, extended while the best lies at an edge; `train` gives those of new rates."""
-    scores = train(rates)
-    lower, upper = list[float](), list[float]()
-    while len(rates) > 1:
-        grid = sorted(scores)
-        top = best(scores)
-        if top == grid[0] and len(lower) < EXTENSIONS:
-            lower.append(_rounded(grid[0] * grid[0] / grid[1]))
-            scores |= train(lower[-1:])
-        elif top == grid[-1] and len(upper) < EXTENSIONS:
-            upper.append(_rounded(grid[-1] * grid[-1] / grid[-2]))
-            scores |= train(upper[-1:])
-        else:
-            break
-    return scores
+def _grids(experiment: Experiment) -> dict[str, list[float]]:
+    for arm in experiment.arms:
+        if not experiment.sweep_rates.get(arm):
+            given = f"experiment.sweep_rates has no {arm}"
+            raise UserError(given, "there is no grid to try", f"add its rates for {arm}")
+    return {arm: sorted(experiment.sweep_rates[arm]) for arm in experiment.arms}
+
+
+def search(
+    grids: Mapping[str, list[float]], train: Callable[[list[Point]], Mapping[Point, dict[str, float]]]
+) -> dict[str, Scores]:
+    """Scores of every rate of every arm's grid, each extended while its best lies at an edge.
+
+    `train` gives the groups' percents of new points; it is asked for those of all arms at once.
+    """
+    table: dict[str, Scores] = {arm: {} for arm in grids}
+    todo = [(arm, rate) for arm, rates in grids.items() for rate in rates]
+    while todo:
+        for (arm, rate), groups in train(todo).items():
+            table[arm][rate] = groups
+        todo = [(arm, rate) for arm, rates in grids.items() for rate in beyond(rates, table[arm])]
+    return table
+
+
+def beyond(rates: Sequence[float], scores: Scores) -> list[float]:
+    """The rate to try next to the grid `rates` (ascending) after `scores`; none where the best lies inside."""
+    tried, top = sorted(scores), best(scores)
+    if len(rates) > 1 and top == tried[0] and sum(rate < rates[0] for rate in tried) < EXTENSIONS:
+        return [_rounded(tried[0] * tried[0] / tried[1])]
+    if len(rates) > 1 and top == tried[-1] and sum(rate > rates[-1] for rate in tried) < EXTENSIONS:
+        return [_rounded(tried[-1] * tried[-1] / tried[-2])]
+    return []
 
 
 def best(scores: Scores) -> float:
@@ -68,17 +80,23 @@ def best(scores: Scores) -> float:
     return max(sorted(scores), key=lambda rate: scores[rate]["math"])
 
 
-def trained(arguments: list[str], arm: str, rates: list[float], usage: Usage) -> Scores:
-    """Train `arm` at each rate with every sweep seed; scores at the last step, averaged over the seeds."""
+def trained(arguments: list[str], points: list[Point], usage: Usage) -> dict[Point, dict[str, float]]:
+    """Train every point with every sweep seed in one pool; scores at the last step, averaged over the seeds."""
     seeds = compose(arguments).experiment.sweep_seeds
-    runs = {rate: [_configuration(arguments, arm, rate, seed) for seed in seeds] for rate in rates}
-    print(f"{arm}: rates {', '.join(f'{rate:g}' for rate in rates)}", flush=True)
-    train_all([given for configurations in runs.values() for given in configurations], usage)
+    runs = {point: [_configuration(arguments, *point, seed) for seed in seeds] for point in points}
+    for arm in dict.fromkeys(arm for arm, _ in points):
+        print(f"{arm}: rates {', '.join(f'{rate:g}' for one, rate in points if one == arm)}", flush=True)
+    train_all(_longest_first([given for own in runs.values() for given in own]), usage)
     scores = {}
-    for rate, configurations in runs.items():
+    for point, configurations in runs.items():
         groups = [_groups(_last_scores(given)) for given in configurations]
-        scores[rate] = {name: mean(each[name] for each in groups) for name in groups[0]}
+        scores[point] = {name: mean(each[name] for each in groups) for name in groups[0]}
     return scores
+
+
+def _longest_first(configurations: list[Configuration]) -> list[Configuration]:
+    """So that the pool's last runs are short ones, and no core waits long for another."""
+    return sorted(configurations, key=lambda given: -(estimate.seconds(given) or 0.0))
 
 
 def markdown(table: Mapping[str, Scores], base: Mapping[str, float], chosen: Mapping[str, float]) -> str:
@@ -109,7 +127,7 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
             f"experiment.name={plain.experiment.name}-sweep",
             f"train.save_steps={plain.train.steps}",
             "suite.split=validation",
-            "suite.samples=1",
+            "suite.samples=0",
         ]
     )
 

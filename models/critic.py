@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 NAME = "critic"
+INPUTS = ("input_ids", "attention_mask", "position_ids")
 
 
 class Critic(nn.Module):
@@ -28,10 +29,10 @@ class Critic(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: Any = None) -> torch.Tensor:
-        """[rows, tokens], float32."""
+    def forward(self, hidden: Any = None, **inputs: torch.Tensor) -> torch.Tensor:
+        """[rows, tokens], float32. `inputs`: as the policy takes them; `hidden`: what its trunk made of them."""
         if self.body is not None:
-            hidden = self.body(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+            hidden = self.body(**inputs, use_cache=False).last_hidden_state
         values: torch.Tensor = self.head(hidden.to(self.head.weight.dtype)).squeeze(-1)
         return values.float()
 
@@ -55,7 +56,7 @@ def attach(model: Any, body: nn.Module | None) -> None:
         finally:
             hook.remove()
         hidden = seen[0].detach() if values == "head" else seen[0]
-        output["values"] = critic(kwargs["input_ids"], kwargs["attention_mask"], hidden)
+        output["values"] = critic(hidden, **{name: kwargs[name] for name in INPUTS if name in kwargs})
         return output
 
     model.forward = forward

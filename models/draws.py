@@ -13,15 +13,20 @@ def uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
     return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count, dtype=np.float32) for seed in seeds])
 
 
-def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> torch.Tensor:
-    """Invert the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows]."""
+def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Invert the cumulative distribution: logits [rows, vocabulary], uniform [rows] -> tokens [rows], and the natural
+    log-probability that each had."""
     rows = max(1, NUMBERS // logits.shape[-1])
     pieces = zip(logits.split(rows), uniform.split(rows), strict=True)
-    return torch.cat([_pick(*piece, temperature) for piece in pieces])
+    tokens, logps = zip(*(_pick(*piece, temperature) for piece in pieces), strict=True)
+    return torch.cat(tokens), torch.cat(logps)
 
 
-def _pick(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:
+def _pick(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    probabilities = torch.softmax(logits / temperature, -1)
     # float64: in a large vocabulary, rounding would swallow small probabilities once the sum is near 1
-    cumulative = torch.softmax(logits / temperature, -1).cumsum(-1, dtype=torch.float64)
+    cumulative = probabilities.cumsum(-1, dtype=torch.float64)
     point = uniform[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, point, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
+    tokens = torch.searchsorted(cumulative, point, right=True).clamp(max=logits.shape[-1] - 1)
+    chances = probabilities.gather(1, tokens) / cumulative[:, -1:]
+    return tokens.squeeze(1), chances.log().float().squeeze(1)

@@ -15,6 +15,7 @@ from models.draws import pick, uniforms
 from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
+Logps = list[list[float]]  # natural log-probability of each token, a list a row
 
 READ_TOKENS = 16384  # of prompts read in one forward pass, where rows can join others
 READ_PADDING = 256  # tokens of padding that are worth a forward pass of its own
@@ -32,6 +33,7 @@ def generate(
     seeds: Sequence[int] | None = None,
     batch_size: int = 256,
     batch_tokens: int | None = None,
+    logps: Logps | None = None,
     progress: Progress | None = None,
 ) -> list[list[int]]:
     """Responses in the order of `prompts`, each ending in `end_id` unless cut at `max_new_tokens`.
@@ -39,7 +41,9 @@ def generate(
     Temperature 0 is greedy. Otherwise row i samples from its own stream `seeds[i]`, so what it draws does not depend on
     its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
     full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
-    read once, and a row that ends makes room for one that waits. `progress` hears how many rows of all have ended.
+    read once, and a row that ends makes room for one that waits. A list given as `logps` is filled with the
+    log-probability that each token of each row had where it was drawn (0 if greedy). `progress` hears how many rows of
+    all have ended.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
@@ -58,6 +62,8 @@ def generate(
                 writing.step(slots)
             if progress:
                 progress(writing.ended, len(prompts))
+    if logps is not None:
+        logps[:] = writing.logps()
     return writing.responses
 
 
@@ -78,6 +84,7 @@ class _Writing:
         self.responses: list[list[int]] = [[] for _ in prompts]
         self.draws: dict[int, np.ndarray] = {}  # of the rows being written
         self.logits: list[torch.Tensor] = []  # of their next tokens, in as many parts as joined
+        self.drawn: list[tuple[list[int], torch.Tensor]] = []  # rows, and log-probabilities of their tokens, by step
         self.ended = 0
 
     def places(self, rows: Sequence[int], batch_size: int, batch_tokens: int | None) -> int:
@@ -128,10 +135,21 @@ class _Writing:
         rows = self._next(places, math.inf, 0)  # some of these models take padding for text
         draws = None if self.seeds is None else uniforms([self.seeds[row] for row in rows], self.limit)
         asked = [self.prompts[row] for row in rows]
-        found = plain.write(model, asked, draws, self.temperature, self.end_id, pad_id, self.limit)
+        found, logps = plain.write(model, asked, draws, self.temperature, self.end_id, pad_id, self.limit)
         for row, response in zip(rows, found, strict=True):
             self.responses[row] = response
+        self.drawn += [(rows, of_column) for of_column in logps]
         self.ended += len(rows)
+
+    def logps(self) -> Logps:
+        """Of every token of the responses."""
+        found: Logps = [[] for _ in self.prompts]
+        for rows, drawn in self.drawn:
+            for row, logp in zip(rows, drawn.tolist(), strict=True):
+                found[row].append(logp)
+        if self.seeds is None:
+            return [[0.0] * len(response) for response in self.responses]
+        return [own[: len(response)] for own, response in zip(found, self.responses, strict=True)]
 
     def _next(self, room: int, tokens: float, padding: float) -> list[int]:
         """Up to `room` waiting rows, of which so many tokens are to be read at most, and so many of padding."""
@@ -149,7 +167,9 @@ class _Writing:
 
     def _sample(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
         uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
-        return pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+        tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+        self.drawn.append((list(rows), logps))
+        return tokens
 
 
 @contextmanager

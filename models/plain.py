@@ -17,10 +17,12 @@ class Drawn(LogitsProcessor):
 
     def __init__(self, draws: np.ndarray, temperature: float, columns: int) -> None:
         self.draws, self.temperature, self.columns = torch.from_numpy(draws), temperature, columns
+        self.logps: list[torch.Tensor] = []  # of each step [rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         uniform = self.draws[:, input_ids.shape[1] - self.columns].to(scores.device)
-        tokens = pick(scores.float(), self.temperature, uniform)
+        tokens, logps = pick(scores.float(), self.temperature, uniform)
+        self.logps.append(logps)
         return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)
 
 
@@ -32,8 +34,9 @@ def write(
     end_id: int,
     pad_id: int,
     max_new_tokens: int,
-) -> list[list[int]]:
-    """One response a prompt, all in one batch; `draws` [prompts, max_new_tokens] where temperature is not 0."""
+) -> tuple[list[list[int]], list[torch.Tensor]]:
+    """One response a prompt, all in one batch, and the log-probabilities [prompts] that the tokens of each step had,
+    rows that had ended among them; `draws` [prompts, max_new_tokens] where temperature is not 0."""
     ids, mask = padded(prompts, pad_id, model.device)
     wanted = GenerationConfig(
         do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end_id, pad_token_id=pad_id, use_cache=True
@@ -47,7 +50,8 @@ def write(
             logits_processor=LogitsProcessorList(processors),
         )
     found = out[:, ids.shape[1] :].tolist()
-    return [row[: row.index(end_id) + 1] if end_id in row else row for row in found]
+    logps = [logps for one in processors for logps in one.logps]
+    return [row[: row.index(end_id) + 1] if end_id in row else row for row in found], logps
 
 
 @contextmanager

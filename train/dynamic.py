@@ -28,7 +28,7 @@ def mixed(trainer: Any, examples: Sequence[Example]) -> tuple[list[Example], dic
         for i, start in enumerate(equal):
             here, there = slice(start, start + group), slice(i * group, (i + 1) * group)
             kept[here], rows[here] = fresh[there], trainer.rows[there]
-            for name in ("prompt_ids", "completion_ids"):
+            for name in ("prompt_ids", "completion_ids", "logprobs"):
                 output[name][here] = drawn[name][there]
     trainer.rows, trainer.taught = rows, [False] * len(rows)
     return kept, output

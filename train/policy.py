@@ -6,7 +6,6 @@ q: train/responses.py, and here what samples. w: train/weights.py. s: train/surr
 Where they meet: train/policy_trainer.py.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,15 @@ from models.render import prompt_ids
 from models.seeds import stream
 from train import responses, rewarding
 from train.arguments import share, shared
-from train.policy_trainer import PolicyTrainer
+from train.clock import Clock
+from train.policy_trainer import PHASES, PolicyTrainer
 from train.ppo import PPOTrainer
 from train.records import Records
 
 Ids = list[int]
-Sample = Callable[[PolicyTrainer, str, list[Ids], list[int]], list[Ids]]  # trainer, q, prompts, seeds -> responses
+Response = tuple[Ids, list[float]]  # and the log-probability of each token where it was sampled
+Sample = Callable[[PolicyTrainer, str, list[Ids], list[int]], list[Response]]  # trainer, q, prompts, seeds
+UNKNOWN = float("nan")  # the log-probability of a token that was not sampled
 
 
 def objective(configuration: Configuration) -> dict[str, Any]:
@@ -91,8 +93,8 @@ def build(
         processing_class=tokenizer,
         rollout_func=_rollout(configuration, tokenizer),
     )
-    trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
-    trainer.copies = {}
+    trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(PHASES)
+    trainer.copies, trainer.gaps = {}, []
     if isinstance(trainer, PPOTrainer):
         trainer.attach_critic()
     return trainer
@@ -117,10 +119,11 @@ def _arguments(configuration: Configuration, common: dict[str, Any], per_step: i
 def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
     """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
 
-    def sample(trainer: PolicyTrainer, q: str, ids: list[list[int]], seeds: list[int]) -> list[list[int]]:
-        with trainer.phase("generate"), trainer.sampler(q) as model:
+    def sample(trainer: PolicyTrainer, q: str, ids: list[Ids], seeds: list[int]) -> list[Response]:
+        logps: list[list[float]] = []
+        with trainer.sampler(q) as sampler, trainer.phase("generate"):
             found = generate(
-                model,
+                sampler,
                 ids,
                 end_id=tokenizer.eos_token_id,
                 pad_id=tokenizer.pad_token_id,
@@ -129,9 +132,10 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
                 seeds=seeds,
                 batch_size=len(ids),
                 batch_tokens=configuration.hardware.generation_tokens,
+                logps=logps,
             )
         trainer.ledger.generate(ids, found)
-        return found
+        return list(zip(found, logps, strict=True))
 
     def rollout(prompts: list[str], trainer: PolicyTrainer) -> dict[str, Any]:
         if trainer.drawn is not None:
@@ -139,10 +143,10 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
             return output
         rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
         ids = [rendered[prompt] for prompt in prompts]
-        found = _responses(configuration, trainer, ids, sample)
+        found, logps = _responses(configuration, trainer, ids, sample)
         trainer.rows = [(len(prompt), len(one or ())) for prompt, one in zip(ids, found, strict=True)]
         completions = [one or [tokenizer.eos_token_id] for one in found]
-        output = {"prompt_ids": ids, "completion_ids": completions, "logprobs": None}
+        output = {"prompt_ids": ids, "completion_ids": completions, "logprobs": logps}
         if None in found:  # a response that does not exist bears no loss
             pairs = zip(found, completions, strict=True)
             output["env_mask"] = [[int(one is not None)] * len(ids) for one, ids in pairs]
@@ -153,8 +157,9 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
 
 def _responses(
     configuration: Configuration, trainer: PolicyTrainer, ids: list[list[int]], sample: Sample
-) -> list[list[int] | None]:
-    """One response a row: the teacher's where it is asked, sampled ones elsewhere, each with a stream of its own."""
+) -> tuple[list[list[int] | None], list[list[float]] | None]:
+    """One response a row: the teacher's where it is asked, sampled ones elsewhere, each with a stream of its own; and
+    the log-probabilities that their tokens were sampled with, None where none was."""
     q, step, rank = trainer.parts().q, trainer.finished, trainer.accelerator.process_index
     q = "teacher" if q == "base" and not configuration.samples else q
     places = range(rank * len(ids), (rank + 1) * len(ids))
@@ -165,6 +170,7 @@ def _responses(
     if free:
         again = (trainer.attempt, rank) if trainer.attempt else ()
         seeds = [stream(configuration.seed, "sampling", step, places[i], *again) for i in free]
-        sampled = sample(trainer, q, [ids[i] for i in free], seeds)
-        found |= dict(zip(free, sampled, strict=True))
-    return [found[i] for i in range(len(ids))]
+        sampled = dict(zip(free, sample(trainer, q, [ids[i] for i in free], seeds), strict=True))
+        found |= {i: response for i, (response, _) in sampled.items()}
+        logps = [sampled[i][1] if i in sampled else [UNKNOWN] * len(found[i] or (0,)) for i in range(len(ids))]
+    return [found[i] for i in range(len(ids))], logps if free else None

@@ -1,15 +1,14 @@
 """TRL's GRPOTrainer with a recipe's w and surrogate in the places of its own, and its costs booked."""
 
-import time
-from collections import defaultdict
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
+from torch.nn.functional import pad
 from trl import GRPOTrainer
 from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
@@ -18,13 +17,17 @@ from conf.schema import Configuration, Recipe
 from models import scoring
 from models.flops import Row
 from models.loading import load_configured
-from models.packing import takes
-from train import dynamic, responses, sharded, surrogates, weights
+from models.packing import Score, takes
+from models.render import prompt_ids
+from models.trimming import Plain
+from train import dynamic, mismatch, responses, sharded, surrogates, weights
+from train.clock import Clock
+from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "values")
+PHASES = (*BOOKED, "logps", "values", "sync", "measure")
 
 
 class Parts(NamedTuple):
@@ -48,13 +51,16 @@ class PolicyTrainer(GRPOTrainer):
 
     configuration: Configuration
     ledger: Ledger
-    seconds: defaultdict[str, float]  # by phase, since the last log
+    clock: Clock
     examples: Sequence[responses.Row] = ()  # of this process's present step
     rows: Sequence[Row] = ()  # tokens of prompts and responses of them
     taught: Sequence[bool] = ()  # which of them are a teacher's
     copies: dict[str, Any]  # models that are not trained: base, snapshot
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
+    present: Any = None  # the micro-batch whose loss is computed
+    gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
+    probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
@@ -62,6 +68,11 @@ class PolicyTrainer(GRPOTrainer):
     def finished(self) -> int:
         """Steps behind."""
         return int(self.state.global_step) // self.configuration.updates_per_step
+
+    @cached_property
+    def policy(self) -> Any:
+        """The model that learns, without what accelerate wraps it in, which takes it milliseconds to find."""
+        return self.accelerator.unwrap_model(self.model)
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -76,6 +87,10 @@ class PolicyTrainer(GRPOTrainer):
                 self.rewards = self.accelerator.gather(empty)
             else:
                 self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+        if "accuracy" in self.reward_func_names:
+            scores = self.rewards[:, self.reward_func_names.index("accuracy")]
+            for name, share in weights.unanimous(scores.view(-1, self.configuration.responses_per_prompt)).items():
+                self._metrics["train"][f"frac_prompts_all_{name}"].append(share)
         return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -89,9 +104,12 @@ class PolicyTrainer(GRPOTrainer):
         mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
         if now.surrogate == "iw_sft":
-            output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
+            with torch.no_grad():
+                output["base_logps"] = self._logps(self.copy_of("base"), output)[0]
         if self.configuration.train.kl_rows:
             self._measure_drift(output, mask)
+        if "old_per_token_logps" in output:
+            self._compare(output["old_per_token_logps"], output)
         self._book(mask)
         return output
 
@@ -131,6 +149,12 @@ class PolicyTrainer(GRPOTrainer):
 
     # --- s ------------------------------------------------------------------------------------------------------------
 
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.present = inputs
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        self.present = None
+        return loss
+
     def _compute_loss(self, model: Any, inputs: Any) -> torch.Tensor:
         """TRL's for clipped ratios; otherwise the weighted surrogate, and the KL penalty as TRL estimates it."""
         now = self.parts()
@@ -165,41 +189,58 @@ class PolicyTrainer(GRPOTrainer):
 
     def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
         """(log-probabilities, entropies) [rows, tokens] of the responses."""
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
-        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
         size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
-        found = self._get_per_token_logps_and_entropies(
-            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
-        )
+        found = self._get_per_token_logps_and_entropies(model, *responses.whole(inputs), batch_size=size, **options)
         return found[0], found[1]
 
     def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
-        """Log the mean of `values` over the tokens of all processes."""
+        """Log the mean of `values` over the tokens of all processes; nothing where there are none."""
         totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
         total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
-        self._metrics["train"][name].append(total / max(1.0, count))
+        self._metrics["train"][name].append(total / count if count else math.nan)
 
-    @torch.no_grad()
     def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
-        """Log KL(policy || base) in nats a token on the first responses of the step: exact over the vocabulary, and k3
-        (Schulman 2020) where they are the policy's own. A measurement, so no FLOPs of it are booked."""
-        rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
-        attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
-        logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
-        now, base = (one.log_softmax(-1) for one in logits)
-        self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
-        if self.parts().q == "policy":
-            drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
-            self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
+        """Log KL(policy || base) on the first responses of the step. A measurement, so no FLOPs of it are booked."""
+        ids, attention, columns = responses.whole(output)
+        ids, attention, mask = (one[: self.configuration.train.kl_rows] for one in (ids, attention, mask))
+        learned = pad(mask, (ids.size(1) - columns, 0))
+        with self.phase("measure"):
+            found = divergence(self.policy, self.copy_of("base"), ids, attention, learned)
+        for name, values in zip((EXACT, K3), found, strict=True):
+            self._note(name, values, learned)
+
+    # --- whose responses they are -------------------------------------------------------------------------------------
+
+    def _compare(self, logps: torch.Tensor, inputs: Any) -> None:
+        """Keep how far the trainer's log-probabilities before the step are from those of the sampler."""
+        if "sampling_per_token_logps" in inputs:
+            mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+            self.gaps.append(mismatch.gap(logps, inputs["sampling_per_token_logps"], mask))
+
+    def _compare_first(self, logps: torch.Tensor) -> None:
+        """The same from the pass that is learned from, where it is the first and no other was made before it."""
+        if self.present is not None and "old_per_token_logps" not in self.present:
+            self._compare(logps, self.present)
+
+    def _tell_mismatch(self) -> None:
+        """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
+        the policy and was not."""
+        own = mismatch.together([mismatch.NOTHING.to(self.accelerator.device), *self.gaps])
+        self.gaps = []
+        found = mismatch.summary(mismatch.together(self.accelerator.gather(own).view(-1, 6)))
+        for name, value in found.items():
+            self._metrics["train"][name].append(value)
+        if self.parts().q in ("policy", "policy_and_teacher"):
+            mismatch.check_step(found, self.configuration.train.mismatch_limit)
 
     # --- what it costs ------------------------------------------------------------------------------------------------
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Without a gradient all rollouts are scored, for the old policy or the reference; with one, trained on."""
         if torch.is_grad_enabled():
-            return self._scored(*args, **kwargs)
+            found = self._scored(*args, **kwargs)
+            self._compare_first(found[0])
+            return found
         self.ledger.score(self.rows)
         with self.phase("logps"):
             return self._scored(*args, **kwargs)
@@ -208,43 +249,60 @@ class PolicyTrainer(GRPOTrainer):
         self, model: Any, ids: torch.Tensor, mask: torch.Tensor, columns: int, batch_size: int = 0, **options: Any
     ) -> Any:
         """TRL's log-probabilities, entropies and auxiliary loss, in less time where there is nothing but text."""
-        stock = super()._get_per_token_logps_and_entropies
         entropy = options.pop("compute_entropy", False)
         if any(value is not None and value is not False for value in options.values()):
-            return stock(model, ids, mask, columns, batch_size, entropy, **options)
+            return super()._get_per_token_logps_and_entropies(model, ids, mask, columns, batch_size, entropy, **options)
+        return (*self._by_row(*self._ways(model, entropy), ids, mask, columns, batch_size or len(ids)), None)
+
+    def _ways(self, model: Any, entropy: bool) -> tuple[Plain, Score]:
+        """Log-probabilities and entropies of rows as TRL computes them, and of packed rows."""
+        stock = super()._get_per_token_logps_and_entropies
 
         def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
             return stock(model, ids, mask, columns, compute_entropy=entropy)[:2]
 
-        unwrapped = self.accelerator.unwrap_model(model)
-        score = partial(self._packed, model, unwrapped, entropy)
-        sizes = unwrapped.config.get_text_config()
-        if self.packs is None:
-            device = self.accelerator.device
-            self.packs = takes(unwrapped) and scoring.agree(plain, score, sizes.vocab_size, device)
-        packed = score if self.packs else None
-        found = scoring.scored(plain, packed, sizes.hidden_size, ids, mask, columns, batch_size or len(ids))
-        return (*found, None)
+        def packed(*rows: torch.Tensor) -> Any:
+            out = self._read_packed(model, *rows)
+            return out.log_probs, out.entropy if entropy else None
 
-    def _packed(
+        return plain, packed
+
+    def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
+        """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
+        sizes = self.policy.config.get_text_config()
+        if self.packs is None:
+            ways = self._ways(self.model, False)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+        score = packed if self.packs else None
+        return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
+
+    def _read_packed(
         self,
         model: Any,
-        unwrapped: Any,
-        entropy: bool,
         ids: torch.Tensor,
         allowed: torch.Tensor,
         positions: torch.Tensor,
         labels: torch.Tensor,
+        **more: Any,
     ) -> Any:
-        """(log-probabilities, entropies) [R, L] of rows that hold several responses (models/packing.py)."""
-        if unwrapped.config.get_text_config()._attn_implementation == "eager":
-            lowest = torch.finfo(unwrapped.dtype).min
-            allowed = torch.zeros(allowed.shape, dtype=unwrapped.dtype, device=ids.device).masked_fill(~allowed, lowest)
+        """The model's output on rows that hold several responses (models/packing.py)."""
+        attention = self._as_mask(allowed)
         with self.accelerator.autocast():
-            out = model(
-                input_ids=ids, attention_mask=allowed, position_ids=positions, shift_labels=labels, fused_lm_head=True
+            return model(
+                input_ids=ids,
+                attention_mask=attention,
+                position_ids=positions,
+                shift_labels=labels,
+                fused_lm_head=True,
+                **more,
             )
-        return out.log_probs, out.entropy if entropy else None
+
+    def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
+        """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
+        if self.policy.config.get_text_config()._attn_implementation != "eager":
+            return allowed
+        zeros = torch.zeros_like(allowed, dtype=self.policy.dtype)
+        return zeros.masked_fill(~allowed, torch.finfo(self.policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
@@ -262,24 +320,20 @@ class PolicyTrainer(GRPOTrainer):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the seconds inside as seconds/`name` of the step, and in the ledger what it has a column for."""
-        start = time.monotonic()
-        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext():
+        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext(), self.clock.phase(name):
             yield
-        self.seconds[name] += time.monotonic() - start
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        start = time.monotonic()
+        self.clock.start()
         loss = super().training_step(*args, **kwargs)
-        self.seconds["step"] += time.monotonic() - start
+        if self.configuration.samples and self._step % self.current_gradient_accumulation_steps == 0:
+            self._tell_mismatch()
         return loss
 
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """TRL's, with the seconds that each phase took since the last time; `update` is what is left of the step."""
-        if self.seconds["step"]:
-            apart = {name: self.seconds[name] for name in PHASES}
-            for name, took in (apart | {"update": self.seconds["step"] - sum(apart.values())}).items():
-                self._metrics["train"][f"seconds/{name}"].append(took)
-            self.seconds.clear()
+        """TRL's, with the seconds that each phase of the step took."""
+        for name, took in self.clock.tell().items():
+            self._metrics["train"][name].append(took)
         super().log(*args, **kwargs)
 
     def _book(self, mask: torch.Tensor) -> None:
@@ -309,29 +363,25 @@ class PolicyTrainer(GRPOTrainer):
         if q not in ("policy", "policy_and_teacher"):
             model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            with sharded.gathered(self.model), sharded.gathered(model, changed=True) as snapshot:
-                snapshot.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+            text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
+            with self.phase("sync"):
+                self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" not in self.copies:
-            return
-        with sharded.gathered(self.copies["snapshot"]) as snapshot:
-            if self.args.should_save:
-                file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-                file.parent.mkdir()
-                save_model(snapshot, str(file))
+        if "snapshot" in self.copies:
+            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+            sharded.save(self.copies["snapshot"], file, write=self.args.should_save)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
         super()._load_optimizer_and_scheduler(checkpoint)
         file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            with sharded.gathered(self.copy_of("snapshot"), changed=True) as snapshot:
-                load_model(snapshot, str(file))
+            sharded.load(self.copy_of("snapshot"), file)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""

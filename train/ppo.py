@@ -19,6 +19,7 @@ from models import critic
 from models.loading import load_configured
 from train import surrogates, weights
 from train.policy_trainer import Parts, PolicyTrainer
+from train.responses import whole
 
 WEIGHTS = "critic/model.safetensors"  # in a checkpoint
 
@@ -68,19 +69,24 @@ class PPOTrainer(PolicyTrainer):
         self._note("kl_in_reward", drift, mask)
         return given - coefficient * drift
 
+    @torch.no_grad()
     def _values(self, output: dict[str, Any]) -> torch.Tensor:
         """The critic's, as it is now."""
-        model, size = self.accelerator.unwrap_model(self.model), self.args.per_device_train_batch_size
+        model = self.policy
         own = critic.of(model)
-        with self.phase("values"), torch.no_grad(), self.accelerator.autocast():
-            found = []
-            for ids, attention in zip(*(part.split(size) for part in whole(output)), strict=True):
-                if own.body is not None:
-                    found.append(own(ids, attention))
-                else:
-                    out = model(input_ids=ids, attention_mask=attention, use_cache=False, values="all")
-                    found.append(out["values"])
-        return before_tokens(torch.cat(found), output)
+
+        def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
+            return (before_tokens(own(input_ids=ids, attention_mask=mask), columns),)
+
+        def packed(ids: torch.Tensor, allowed: torch.Tensor, positions: torch.Tensor, _: Any) -> Any:
+            return (own(input_ids=ids, attention_mask=self._as_mask(allowed), position_ids=positions),)
+
+        with self.phase("values"):
+            if own.body is None:
+                return self._seen(model, output, "all")[2]
+            size = self.args.per_device_train_batch_size
+            found: torch.Tensor = self._by_row(plain, packed, *whole(output), size)[0]
+            return found
 
     def _whitened(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """With mean 0 and standard deviation 1 over the tokens of all processes."""
@@ -116,6 +122,7 @@ class PPOTrainer(PolicyTrainer):
         mask = inputs["completion_mask"] * inputs["tool_mask"]
         learns = self.finished >= recipe.value_warmup_steps
         logps, entropies, values = self._seen(model, inputs, "all" if learns else "head")
+        self._compare_first(logps)
         old, advantages = inputs.get("old_per_token_logps", logps.detach()), inputs["advantages"]
         losses = -surrogates.clipped(logps, old, advantages, recipe.epsilon, recipe.epsilon_high)
         value, clipped = surrogates.value_loss(values, inputs["values"], inputs["returns"], recipe.cliprange_value)
@@ -134,15 +141,23 @@ class PPOTrainer(PolicyTrainer):
             learns * losses + recipe.vf_coef * value, mask, recipe.loss_type, inputs["num_items_in_batch"]
         )
 
-    def _seen(self, model: Any, inputs: Any, mode: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _seen(self, model: Any, inputs: Any, mode: str) -> Any:
         """(log-probabilities, entropies, values) [rows, tokens] in one pass through policy and critic."""
-        ids, attention = whole(inputs)
-        kept = inputs["completion_ids"].size(1)
-        labels = ids.masked_fill(attention == 0, -100)
-        labels[:, :-kept] = -100
-        with self.accelerator.autocast():
-            out = model(input_ids=ids, attention_mask=attention, labels=labels, fused_lm_head=True, values=mode)
-        return out.log_probs[:, -kept:], out.entropy[:, -kept:], before_tokens(out["values"], inputs)
+        ids, attention, columns = whole(inputs)
+
+        def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
+            labels = ids.masked_fill(mask == 0, -100)
+            labels[:, :-columns] = -100
+            with self.accelerator.autocast():
+                out = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True, values=mode)
+            return out.log_probs[:, -columns:], out.entropy[:, -columns:], before_tokens(out["values"], columns)
+
+        def packed(*rows: torch.Tensor) -> Any:
+            out = self._read_packed(model, *rows, values=mode)
+            return out.log_probs, out.entropy, out["values"]
+
+        size = len(ids) if torch.is_grad_enabled() else self.args.per_device_train_batch_size
+        return self._by_row(plain, packed, ids, attention, columns, size)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """transformers', with a rate of its own for the critic."""
@@ -166,7 +181,7 @@ class PPOTrainer(PolicyTrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The policy as any other, so that `from_pretrained` loads it; the critic beside it."""
         if state_dict is None:
-            state_dict = self.accelerator.unwrap_model(self.model).state_dict()
+            state_dict = self.policy.state_dict()
         policy, values = critic.split(state_dict)
         super()._save(output_dir, policy)
         if self.args.should_save:
@@ -180,12 +195,6 @@ class PPOTrainer(PolicyTrainer):
         own.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS))
 
 
-def whole(output: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, attention mask) [rows, prompt and response tokens]."""
-    ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
-    return ids, torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
-
-
-def before_tokens(values: torch.Tensor, output: Any) -> torch.Tensor:
-    """Of values at all positions, those of the states in which each response token was chosen [rows, tokens]."""
-    return values[:, -output["completion_ids"].size(1) - 1 : -1]
+def before_tokens(values: torch.Tensor, columns: int) -> torch.Tensor:
+    """Of values at all positions, those of the states in which each response token was chosen."""
+    return values[:, -columns - 1 : -1]

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from evaluation.report.training import CURVES
+
 matplotlib.use("Agg")
 
 GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
@@ -19,7 +21,13 @@ UNIT_NAMES = {
     "device_seconds": "device seconds",
 }
 BASE_COLOR = "#6b7280"
-ARM_COLORS = ("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86", "#8a6d1b")
+ARM_COLORS = (
+    *("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86"),
+    *("#8a6d1b", "#d36fa6", "#5aa9e6", "#8bb83f", "#5d4037", "#e0a100"),
+)
+PANELS = 5  # side by side
+LEGEND_INCHES = 1.6  # a name in a legend takes
+FEW_ARMS = 4  # up to which a figure or table gives every benchmark, checkpoint or rate of every arm its place
 STRATEGY_COLORS = {
     "direct": "#b9c2cf",
     "steps": "#1f5fa8",
@@ -52,6 +60,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
         "gains": gains,
         "steps": steps,
+        "training": training,
         "spending": spending,
         "pass_at_k": pass_at_k,
         "strategies": strategies,
@@ -77,7 +86,9 @@ def colors(results: dict[str, Any]) -> dict[str, str]:
 
 
 def gains(results: dict[str, Any]) -> Figure:
-    """Greedy gain over the base per benchmark, with its interval."""
+    """Greedy gain over the base with its interval: per benchmark, or of many arms per group."""
+    if len(results["arms"]) > FEW_ARMS:
+        return _gains_by_group(results)
     names, arms, color = list(results["benchmarks"]), list(results["arms"]), colors(results)
     figure = Figure(figsize=(8.6, 0.9 + 0.22 * len(names) * max(2, len(arms))), layout="constrained")
     axes = figure.subplots()
@@ -97,6 +108,29 @@ def gains(results: dict[str, Any]) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("greedy score minus base (points)")
     figure.legend(loc="outside upper right", ncols=len(arms))
+    return figure
+
+
+def _gains_by_group(results: dict[str, Any]) -> Figure:
+    """One panel a group, one row an arm; the group's mean with its interval, and its benchmarks small."""
+    arms, color = list(results["arms"]), colors(results)
+    figure, panels = _panels(results["groups"])
+    figure.set_figheight(1.0 + 0.3 * len(arms))
+    for axes, group in zip(panels, results["groups"], strict=True):
+        for row, arm in enumerate(arms):
+            found = results["gains"][arm]
+            own = [name for name, where in results["benchmarks"].items() if where == group]
+            points = [found["benchmarks"][name]["greedy"]["difference"] for name in own]
+            axes.plot(points, [row] * len(points), "o", color=color[arm], markersize=3, alpha=0.35, markeredgewidth=0)
+            cell = found["groups"][group]["greedy"]
+            if cell["low"] is not None:
+                axes.plot([cell["low"], cell["high"]], [row] * 2, color=color[arm], linewidth=1.8)
+            axes.plot(cell["difference"], row, "o", color=color[arm], markersize=6)
+        axes.axvline(0, color="#374151", linewidth=0.9)
+        axes.grid(axis="y", visible=False)
+    panels[0].set_yticks(range(len(arms)), arms)
+    panels[0].invert_yaxis()  # shared by all
+    figure.supxlabel("greedy score minus base (points)", fontsize=9, color="#374151")
     return figure
 
 
@@ -136,6 +170,33 @@ def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
     tables = [dict(zip(run["steps"], run["greedy"][group], strict=True)) for run in runs]
     shared = [step for step in tables[0] if all(table.get(step) is not None for table in tables)]
     return {step: sum(table[step] for table in tables) / len(tables) for step in shared}
+
+
+def training(results: dict[str, Any]) -> Figure | None:
+    """What each step logged: mean over seeds, and a band over them where the arms are few."""
+    found, color = results["training"], colors(results)
+    if not found:
+        return None
+    figure = Figure(figsize=(8.6, 2.4 * -(-len(found) // 3) + 0.5), layout="constrained")
+    panels = list(figure.subplots(-(-len(found) // 3), min(3, len(found)), squeeze=False).flat)
+    for axes, (metric, arms) in zip(panels, found.items(), strict=False):
+        axes.set_title(CURVES[metric], loc="left", fontweight="bold")
+        for arm, curve in arms.items():
+            axes.plot(curve["steps"], curve["mean"], color=color[arm], linewidth=1.3, label=arm)
+            if len(results["arms"]) <= FEW_ARMS:
+                axes.fill_between(
+                    curve["steps"], curve["low"], curve["high"], color=color[arm], alpha=0.18, linewidth=0
+                )
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if metric == "grad_norm":
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
+    _legend(figure, max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0])))
+    return figure
 
 
 def spending(results: dict[str, Any]) -> Figure | None:
@@ -242,6 +303,8 @@ def front(results: dict[str, Any]) -> Figure | None:
             face = shade if point["chosen"] else "white"
             axes.plot(point["rest"], point["math"], "o", color=shade, markerfacecolor=face, markersize=7, zorder=3)
             where = (point["rest"], point["math"])
+            if len(results["arms"]) > FEW_ARMS and not point["chosen"]:
+                continue
             axes.annotate(
                 f"{point['learning_rate']:g}",
                 where,
@@ -261,13 +324,21 @@ def front(results: dict[str, Any]) -> Figure | None:
 
 
 def _panels(titles: list[str], names: dict[str, str] | None = None) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(max(2.9 * len(titles), 4.2), 3.1), layout="constrained")
-    row = list(figure.subplots(1, len(titles), sharey=True, squeeze=False)[0])
-    for axes, title in zip(row, titles, strict=True):
+    """A panel a title, PANELS a row at most."""
+    columns, rows = min(len(titles), PANELS), -(-len(titles) // PANELS)
+    width = 2.9 if len(titles) <= FEW_ARMS else 1.9
+    figure = Figure(figsize=(max(width * columns, 4.2), 3.1 if rows == 1 else 2.3 * rows + 0.5), layout="constrained")
+    panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    for axes in panels[len(titles) :]:
+        axes.set_visible(False)
+    for axes, title in zip(panels, titles, strict=False):
         axes.set_title((GROUP_NAMES if names is None else names).get(title, title), loc="left", fontweight="bold")
-    return figure, row
+    return figure, panels[: len(titles)]
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the panels, in as many lines as the figure's width asks for."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)))
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / LEGEND_INCHES)))
+    figure.set_figheight(figure.get_figheight() + 0.17 * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -1,15 +1,18 @@
 """index.html: one page that needs no other file. Everything a model or a file says is escaped."""
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from evaluation.report.figures import GROUP_NAMES, UNIT_NAMES, colors
+from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
+from evaluation.report.overview import KL_STEPS
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+FEW_RUNS = 8  # shown one by one in the budgets' tables without a click
 HERE = Path(__file__).parent
 FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
 
@@ -19,7 +22,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "points": points,
         "signed": signed,
         "count": count,
@@ -27,7 +30,9 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "prefixed": prefixed,
         "short": short,
         "rate": rate,
+        "breakable": breakable,
     }
+    environment.filters |= filters
     return environment.get_template("page.html.j2").render(
         r=results,
         figures={name: _data_uri(path) for name, path in figures.items()},
@@ -35,6 +40,9 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         group_names=GROUP_NAMES,
         formula_names=FORMULA_NAMES,
         unit_names=UNIT_NAMES,
+        few_arms=FEW_ARMS,
+        few_runs=FEW_RUNS,
+        kl_steps=KL_STEPS,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 
@@ -65,12 +73,17 @@ def memory(value: float | None) -> str:
     return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
 
 
-def prefixed(value: float | None) -> str:
+def prefixed(value: float | None, digits: int = 4) -> str:
     """A count too large to read, such as FLOPs, with a prefix: 1.23 T."""
     if value is None:
         return "–"
     power = max([n for n in range(len(PREFIXES)) if abs(value) >= 1000**n], default=0)
-    return f"{value / 1000**power:.4g}\u202f{PREFIXES[power]}".rstrip()
+    return f"{value / 1000**power:.{digits}g}\u202f{PREFIXES[power]}".rstrip()
+
+
+def breakable(value: str) -> Markup:
+    """A name that may be cut after its underscores where a column is narrow."""
+    return escape(value).replace("_", Markup("_<wbr>"))
 
 
 def rate(value: float) -> str:

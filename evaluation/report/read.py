@@ -34,6 +34,14 @@ class Evaluation:
         """What the evaluation took, from the ledger.json beside the scores; empty where there is none."""
         return _json(self.folder / "ledger.json")
 
+    def greedy_length(self, benchmarks: set[str]) -> float | None:
+        """Mean tokens of the greedy responses to the items of `benchmarks`; None where there are none."""
+        columns = ["benchmark", "sample", "completion_tokens"]
+        table = pq.read_table(self.folder / "items.parquet", columns=columns, filters=[("sample", "=", GREEDY)])
+        rows = zip(table["benchmark"].to_pylist(), table["completion_tokens"].to_pylist(), strict=True)
+        found = [tokens for benchmark, tokens in rows if benchmark in benchmarks]
+        return sum(found) / len(found) if found else None
+
     @cached_property
     def items(self) -> dict[str, ItemScores]:
         """Per benchmark, item by item."""
@@ -56,6 +64,7 @@ class Run:
     configuration: Configuration
     manifest: dict[str, Any]
     ledger: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
     evaluations: list[Evaluation]
 
     @property
@@ -72,6 +81,7 @@ class Experiment:
     lock: dict[str, Any]
     data: dict[str, Any]  # data/manifest.json
     sweep: dict[str, Any] | None
+    sweep_digest: str  # sha256 of its file
     audit: dict[str, Any]  # audit.json; empty where there is none
     unread: list[str] = field(default_factory=list)  # runs left out, and why
 
@@ -101,9 +111,10 @@ def read_experiment(folder: Path) -> Experiment:
     runs.sort(key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
     name = runs[0].configuration.experiment.name
     lock, data = _json(folder / "lock.json"), _json(folder / "data" / "manifest.json")
-    sweep = _sweep(folder, name, runs[0].configuration.budget.match)
+    chosen = _sweep(folder, name, runs[0].configuration.budget.match)
+    sweep, digest = (dict(read_json(chosen)), freeze.digest(chosen)) if chosen else (None, "")
     audit = _json(folder / "audit.json")
-    return Experiment(folder, name, base, runs, lock, data, sweep, audit, unread)
+    return Experiment(folder, name, base, runs, lock, data, sweep, digest, audit, unread)
 
 
 def _nothing(folder: Path, missing: str) -> UserError:
@@ -120,9 +131,9 @@ def _run(path: Path) -> Run | None:
     if not evaluations or not (path / "config.yaml").is_file():
         return None
     configuration = freeze.read(path / "config.yaml")
-    ledger = read_jsonl(path / "ledger.jsonl")
+    ledger, metrics = (read_jsonl(path / f"{name}.jsonl") for name in ("ledger", "metrics"))
     seed = int(path.name.removeprefix("seed-"))
-    return Run(path.parent.name, seed, configuration, _json(path / "manifest.json"), ledger, evaluations)
+    return Run(path.parent.name, seed, configuration, _json(path / "manifest.json"), ledger, metrics, evaluations)
 
 
 def _evaluation(folder: Path) -> Evaluation | None:
@@ -132,14 +143,14 @@ def _evaluation(folder: Path) -> Evaluation | None:
     return Evaluation(folder, read_json(folder / "scores.json"))
 
 
-def _sweep(folder: Path, name: str, match: str) -> dict[str, Any] | None:
-    """Of the experiment, or of the one it is with another match: embedded-flops has the rates of embedded."""
+def _sweep(folder: Path, name: str, match: str) -> Path | None:
+    """The sweep.json of the experiment, or of what it is with another match: embedded-flops has embedded's rates."""
     for one in dict.fromkeys((name, name.removesuffix(f"-{match}"))):
         beside = folder.parent / f"{one}-sweep" / "sweep.json"
         committed = Path(conf.__file__).parent / "experiment" / f"{one}.sweep.json"
         for path in (beside, committed):
             if path.is_file():
-                return dict(read_json(path))
+                return path
     return None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from conf.control import CONFOUND, DERIVED, HARMLESS, TREATMENT
 from conf.freeze import classify_all, flatten
 from evaluation.report.budgets import ended_by_budget
+from evaluation.report.overview import rate_of
 from evaluation.report.read import Experiment, Run
 from evaluation.scores import mean_of
 from evaluation.transfer import MATH
@@ -81,15 +82,26 @@ def notes(experiment: Experiment) -> list[str]:
 
 
 def _rates(experiment: Experiment) -> list[str]:
-    chosen = (experiment.sweep or {}).get("chosen", {})
-    used = {arm: runs[0].configuration.recipe.learning_rate for arm, runs in experiment.arms.items()}
-    other = [
-        f"{arm} ran at learning rate {rate:g}; the sweep chose {chosen[arm]:g}."
-        for arm, rate in used.items()
-        if chosen.get(arm, rate) != rate
-    ]
-    unswept = [arm for arm in used if arm not in chosen] if chosen else []
-    return other + [f"{arm}: no learning rate was chosen by the sweep." for arm in unswept]
+    """What keeps an arm's rate from being the one that the experiment's sweep chose; nothing without a sweep."""
+    if experiment.sweep is None:
+        return []
+    rates = {arm: rate_of(experiment, arm, runs) for arm, runs in experiment.arms.items()}
+    found = [_said(arm, one) for arm, one in rates.items() if one["verdict"] in ("other", "unswept", "departed")]
+    unknown = [arm for arm, one in rates.items() if one["verdict"] == "unknown"]
+    if unknown:
+        found.append(
+            "The sweep's file does not state its settings, so nothing shows that they were those of these runs."
+        )
+    return found
+
+
+def _said(arm: str, one: dict[str, Any]) -> str:
+    used = ", ".join(f"{value:g}" for value in one["used"])
+    return {
+        "other": f"{arm} ran at learning rate {used}; the sweep chose {one['chosen'] or 0:g}.",
+        "unswept": f"{arm}: no learning rate was chosen by the sweep.",
+        "departed": f"{arm}: its learning rate was chosen under other settings: {'; '.join(one['departures'])}.",
+    }[str(one["verdict"])]
 
 
 def unmatched(runs: list[Run]) -> bool:

@@ -4,13 +4,15 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import budgets, measures
+from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.training import curves
 from evaluation.scores import mean_of
 
 BASE = "base"
 MEASURES = ("greedy", "sampled")
-PAIRS = 6  # arms compared with one another, at most
+PAIRS = 6  # up to which all arms are compared with one another; beyond it each with the first
 
 
 def summarize(experiment: Experiment) -> dict[str, Any]:
@@ -20,7 +22,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
     groups = list(dict.fromkeys(benchmarks.values()))
     sweep = front(experiment.sweep) if experiment.sweep else None
-    pairs = list(combinations(experiment.arms, 2))[:PAIRS]
+    pairs = list(combinations(experiment.arms, 2))
+    if len(pairs) > PAIRS:
+        pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     return {
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
@@ -30,6 +34,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "missing": missing,
         "notes": notes(experiment),
         "unmatched": unmatched(experiment.runs),
+        "overview": overview(experiment, benchmarks),
         "arms": {arm: _arm(runs) for arm, runs in experiment.arms.items()},
         "equal": flat(experiment.lock),
         "data": flat(experiment.data),
@@ -44,6 +49,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         },
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
+        "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
         "front": sweep,

@@ -25,6 +25,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
+        "arms": _arms(results),
         "scores": _scores(results),
         "gains": _gains(results),
         "transfer": _transfer(results),
@@ -32,6 +33,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "spending": _spending(results),
         "pass_at_k": _pass_at_k(results),
         "steps": _steps(results),
+        "training": _training(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
         "front": iter(
@@ -48,6 +50,18 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _arms(results: dict[str, Any]) -> Rows:
+    """The report's first table."""
+    for arm, own in results["arms"].items():
+        found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
+        row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
+        row |= {"rate_is": rate["verdict"]}
+        for group, cells in results["gains"][arm]["groups"].items():
+            row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
+        confounds = found["confounds"]
+        yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
 
 
 def _scores(results: dict[str, Any]) -> Rows:
@@ -116,6 +130,13 @@ def _spending(results: dict[str, Any]) -> Rows:
                 units = {f"{name}_{unit}": values[place] for name in SPENT for unit, values in run[name].items()}
                 scores = {f"greedy_{group}": values[place] for group, values in run["greedy"].items()}
                 yield {"arm": arm, "seed": run["seed"], "step": step, **units, **scores}
+
+
+def _training(results: dict[str, Any]) -> Rows:
+    for metric, arms in results["training"].items():
+        for arm, curve in arms.items():
+            for point in zip(*curve.values(), strict=True):
+                yield {"metric": metric, "arm": arm} | dict(zip(("step", "mean", "low", "high"), point, strict=True))
 
 
 def _strategies(results: dict[str, Any]) -> Rows:

@@ -5,36 +5,57 @@ import math
 import pytest
 
 from launch.compose import compose
-from launch.sweep import Scores, _configuration, _yaml_float, best, markdown, search
+from launch.sweep import Point, _configuration, _longest_first, _yaml_float, best, beyond, markdown, search
+
+GRID = [1e-5, 2e-5, 4e-5, 8e-5]
 
 
-def trainer(peak: float, calls: list[list[float]]):
-    """Scores that are highest at the rate `peak`."""
+def trainer(peaks: dict[str, float], calls: list[list[Point]]):
+    """Scores that are highest at the rate `peaks[arm]`."""
 
-    def train(rates: list[float]) -> Scores:
-        calls.append(rates)
-        return {rate: {"math": 90 - 10 * abs(math.log2(rate / peak)), "non_reasoning": 50.0} for rate in rates}
+    def train(points: list[Point]) -> dict[Point, dict[str, float]]:
+        calls.append(points)
+        return {
+            (arm, rate): {"math": 90 - 10 * abs(math.log2(rate / peaks[arm])), "non_reasoning": 50.0}
+            for arm, rate in points
+        }
 
     return train
 
 
 def test_best_inside_the_grid_needs_no_more() -> None:
-    calls: list[list[float]] = []
-    assert best(search([1e-5, 2e-5, 4e-5, 8e-5], trainer(4e-5, calls))) == 4e-5
+    calls: list[list[Point]] = []
+    assert best(search({"a": GRID}, trainer({"a": 4e-5}, calls))["a"]) == 4e-5
     assert len(calls) == 1
 
 
 def test_edge_extends_until_the_best_is_inside() -> None:
-    calls: list[list[float]] = []
-    scores = search([1e-5, 2e-5, 4e-5, 8e-5], trainer(1.6e-4, calls))
-    assert best(scores) == 1.6e-4 and calls[1:] == [[1.6e-4], [3.2e-4]]
+    calls: list[list[Point]] = []
+    scores = search({"a": GRID}, trainer({"a": 1.6e-4}, calls))["a"]
+    assert best(scores) == 1.6e-4 and calls[1:] == [[("a", 1.6e-4)], [("a", 3.2e-4)]]
 
 
 @pytest.mark.parametrize(("peak", "last"), [(1.0, 3.2e-4), (1e-9, 2.5e-6)])
 def test_two_extensions_a_side_at_most(peak: float, last: float) -> None:
-    calls: list[list[float]] = []
-    scores = search([1e-5, 2e-5, 4e-5, 8e-5], trainer(peak, calls))
+    calls: list[list[Point]] = []
+    scores = search({"a": GRID}, trainer({"a": peak}, calls))["a"]
     assert len(calls) == 3 and best(scores) == last
+
+
+def test_all_arms_are_asked_for_at_once_and_only_those_at_an_edge_again() -> None:
+    calls: list[list[Point]] = []
+    search({"a": GRID, "b": [1e-4, 2e-4], "c": GRID}, trainer({"a": 2e-5, "b": 4e-4, "c": 5e-6}, calls))
+    assert calls[0] == [("a", r) for r in GRID] + [("b", 1e-4), ("b", 2e-4)] + [("c", r) for r in GRID]
+    assert calls[1:] == [[("b", 4e-4), ("c", 5e-6)], [("b", 8e-4), ("c", 2.5e-6)]]
+
+
+def test_one_rate_alone_is_taken() -> None:
+    assert beyond([1e-5], {1e-5: {"math": 3.0}}) == []
+
+
+def test_the_longest_runs_start_first_so_that_the_pool_ends_together() -> None:
+    given = [_configuration([], arm, 1e-4, 100) for arm in ("sft", "grpo", "ppo")]
+    assert [one.recipe.name for one in _longest_first(given)] == ["ppo-lr0.0001", "grpo-lr0.0001", "sft-lr0.0001"]
 
 
 def test_of_equals_the_lower_rate() -> None:
@@ -62,8 +83,10 @@ def test_printed_rate_reads_back_as_a_float() -> None:
     assert all(yaml.safe_load(_yaml_float(rate)) == rate for rate in (5e-5, 1.25e-5, 0.0004))
 
 
-def test_experiment_states_a_grid_for_every_arm() -> None:
-    experiment = compose(["experiment=embedded"]).experiment
+@pytest.mark.parametrize("name", ["embedded", "grid"])
+def test_experiment_states_a_grid_for_every_arm(name: str) -> None:
+    experiment = compose([f"experiment={name}"]).experiment
+    assert set(experiment.sweep_rates) == set(experiment.arms)
     for arm in experiment.arms:
         rates = experiment.sweep_rates[arm]
         steps = [round(b / a, 3) for a, b in zip(rates, rates[1:], strict=False)]

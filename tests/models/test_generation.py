@@ -131,6 +131,26 @@ def test_every_kind_of_model_writes_what_it_writes_alone_and_without_a_cache(kin
         assert write(model, asked, temperature=3.0, seeds=range(100, 115), **batch) == sampled
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_token_comes_with_the_log_probability_it_was_drawn_with(kind):
+    """Against one pass over prompt and response, without a cache."""
+    model, asked = made(kind), prompts((3, 5, 12), copies=3)
+    logps = [[9.0]]
+    found = write(model, asked, temperature=3.0, seeds=range(9), batch_size=4, logps=logps)
+    assert len({len(response) for response in found}) > 1
+    for prompt, response, own in zip(asked, found, logps, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + response]), use_cache=False).logits[0, len(prompt) - 1 : -1].double()
+        expected = (logits / 3.0).log_softmax(-1)[range(len(response)), response]
+        assert own == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_a_greedy_token_was_certain():
+    logps = []
+    found = write(made(), prompts((3, 5)), logps=logps)
+    assert logps == [[0.0] * len(response) for response in found]
+
+
 def test_a_row_draws_the_same_whatever_its_neighbours():
     model, asked = made(), prompts(range(3, 11))
     seeds = [stream(0, "sampling", 1, i) for i in range(8)]
@@ -196,7 +216,7 @@ def test_sampling_follows_the_distribution():
     draws = torch.from_numpy(uniforms(range(40_000), 1)[:, 0])
     for temperature in (1.0, 0.5):
         expected = torch.softmax(logits[0].double() / temperature, -1).numpy()
-        found = np.bincount(pick(logits, temperature, draws).numpy(), minlength=4) / 40_000
+        found = np.bincount(pick(logits, temperature, draws)[0].numpy(), minlength=4) / 40_000
         assert np.abs(found - expected).max() < 4 * np.sqrt(0.25 / 40_000)
 
 
@@ -208,7 +228,9 @@ def test_a_large_vocabulary_loses_no_small_probability(monkeypatch):
     draws = torch.tensor([0.0, 1 - 2**-21, float(total[:75_000].sum())])
     expected = [int(np.searchsorted(total.cumsum(0), float(u) * float(total.sum()), side="right")) for u in draws]
     monkeypatch.setattr("models.draws.NUMBERS", 200_000)
-    found = pick(logits, 1.0, draws).tolist()
+    tokens, logps = pick(logits, 1.0, draws)
+    found = tokens.tolist()
+    assert logps.numpy() == pytest.approx(np.log(total[found]), abs=1e-5)
     assert found[:2] == expected[:2] == [0, 149_999] and abs(found[2] - expected[2]) <= 50
 
 
