@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-EXPERIMENT ?= embedded
+# the published pair, which needs GPUs; EXPERIMENT=embedded runs on a laptop
+EXPERIMENT ?= qwen3_14b_math
 RECIPE ?= grpo
 SEED ?= 0
 SEEDS ?=
@@ -20,8 +21,8 @@ export OMP_NUM_THREADS ?= 1
 READY := .venv/.ready
 PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
 
-.PHONY: help demo test test-slow base sft rl pair sweep evaluate report lint
-.PHONY: targets compare reproduce audit plan fetch-offline bench
+.PHONY: help demo test test-slow base plan sft rl pair sweep evaluate report lint
+.PHONY: targets compare reproduce audit fetch-offline bench
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,6 +48,9 @@ test-slow: $(READY)  ## the slow tests: fresh clone and demo among them
 
 base: $(READY)  ## pretrain models/embedded anew (about 25 minutes)
 	@$(PY) -m launch.base $(ARGS)
+
+plan: $(READY)  ## memory, time, money and disk before anything is spent; no GPU is needed (RECIPE=ppo for one arm)
+	@$(PY) -m launch.plan experiment=$(EXPERIMENT) $(if $(filter command,$(firstword $(origin RECIPE))),recipe=$(RECIPE)) $(ARGS)
 
 sft: $(READY)  ## one SFT run (EXPERIMENT, SEED)
 	@$(PY) -m launch experiment=$(EXPERIMENT) recipe=sft seed=$(SEED) $(ARGS)
@@ -80,5 +84,5 @@ audit: $(READY)  ## what differs between runs, and whether it was declared: make
 bench: $(READY)  ## measure every figure the project promises (runs/bench.json)
 	@$(PY) -m bench $(ARGS)
 
-compare reproduce plan fetch-offline:
+compare reproduce fetch-offline:
 	@echo "coming: make $@ is not there yet" >&2; exit 2

@@ -69,8 +69,8 @@ CONFIGURATION = (
     _harmless("hardware", "launcher", "how a run is started"),
     _harmless(
         "hardware",
-        "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs interconnect_gbs "
-        "network_gbs price_per_device_hour",
+        "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs "
+        "interconnect_gbs network_gbs price_per_device_hour",
         "what a plan reckons with; the devices themselves are compared",
     ),
     Entry(("plan",), "harmless", "what a plan assumes"),

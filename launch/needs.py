@@ -1,4 +1,4 @@
-"""What one arm takes of each device's memory, by part and phase, before it is started. docs/plan.md has the equations."""
+"""What one arm takes of each device's memory, by part and phase, before it is started; the equations: docs/plan.md."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -130,16 +130,14 @@ def _always(configuration: Configuration, model: Sized, policy: States, both: St
 
 
 def _copies(configuration: Configuration, model: Sized) -> float:
-    """Models that are read and not trained: spread under ZeRO-3, whole otherwise."""
+    """Models that are read and not trained: spread by the policy trainer under ZeRO-3, whole otherwise."""
     recipe, hardware = configuration.recipe, configuration.hardware
-    if recipe.trainer == "sft":
-        return 0.0
     drift = configuration.train.kl_rows or recipe.kl_coef or recipe.surrogate == "iw_sft"
     base = drift or recipe.q == "base" and configuration.samples
     reference = recipe.beta > 0 and not configuration.model.lora_rank  # an adapter is switched off instead
     count = bool(base) + (recipe.q == "snapshot") + bool(reference)
-    width = numbers(configuration).parameters
-    return count * width * model.own.total / (hardware.processes if hardware.zero_stage == 3 else 1)
+    spread = hardware.zero_stage == 3 and recipe.trainer == "policy"
+    return count * numbers(configuration).parameters * model.own.total / (hardware.processes if spread else 1)
 
 
 def _loaded(configuration: Configuration, model: Sized) -> float:
@@ -188,7 +186,7 @@ def _evaluation(configuration: Configuration, model: Sized) -> Parts:
 
 
 def _writing(configuration: Configuration, model: Sized, rows: int, length: int) -> Parts:
-    """The cache of `rows` rows at full length, and their logits: as the model gives them, in float32, and sorted out."""
+    """The cache of `rows` rows at full length, and their logits: as the model gives them, in float32, and summed up."""
     widths = numbers(configuration)
     tokens = rows * length * (1 + 1 / model.shape.layers)  # a layer's buffers are made anew while the old are there
     logits = rows * model.shape.vocab_size * (widths.products + 4 + 8)

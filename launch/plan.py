@@ -1,7 +1,7 @@
-"""What an experiment will take, before anything is spent: `python -m launch.plan experiment=... recipe=... hardware=...`.
+"""What an experiment will take, before anything is spent: `python -m launch.plan experiment=NAME KEY=VALUE ...`.
 
-For each arm, or the one that recipe=NAME asks for: memory of a device by part, the largest micro-batch, the ZeRO stage to
-choose, time, device-hours, money, disk. Exits with 2, and names the smallest change, where it does not fit.
+For each arm, or the one that recipe=NAME asks for: memory of a device by part, the largest micro-batch, the ZeRO stage
+to choose, time, device-hours, money, disk. Exits with 2, and names the smallest change, where it does not fit.
 """
 
 from typing import Any
@@ -30,7 +30,11 @@ def main(arguments: list[str]) -> None:
         check_length(one)
     planned = {one.recipe.name: plan(one) for one in configurations}
     base = _cost(first, costs.base_evaluation(first))
-    found = {"experiment": first.experiment.name, "model": first.model.path, "hardware": first.hardware.name}
+    found: dict[str, Any] = {
+        "experiment": first.experiment.name,
+        "model": first.model.path,
+        "hardware": first.hardware.name,
+    }
     found |= {"base": base, "arms": planned, "total": _total(first, planned, base)}
     found["assumptions"] = costs.assumptions(first)
     change = None if all(one["fits"] for one in planned.values()) else remedy.smallest(configurations)

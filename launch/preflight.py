@@ -29,9 +29,9 @@ def check(configuration: Configuration, runs: int = 1) -> None:
 def _check_device(configuration: Configuration) -> None:
     if configuration.hardware.device == "cuda" and not machine.devices():
         raise UserError(
-            "hardware.device=cuda",
-            "no CUDA device was found on this machine",
-            "choose hardware=cpu; `make demo` runs the whole experiment here without a GPU",
+            f"experiment={configuration.experiment.name} on hardware={configuration.hardware.name}",
+            "it needs a CUDA device, and none was found on this machine",
+            "`make demo`, or EXPERIMENT=embedded, runs here without a GPU; `make plan` says what this one takes",
         )
 
 

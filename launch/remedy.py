@@ -1,4 +1,4 @@
-"""What makes an arm fit: the largest micro-batch, the ZeRO stage to choose, the smallest change of the configuration."""
+"""What makes an arm fit: the largest micro-batch, the ZeRO stage to choose, the smallest change of its keys."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations

@@ -52,6 +52,13 @@ def load(
     return model.to(device).eval(), tokenizer
 
 
+def read_dtype(configuration: Configuration) -> str:
+    """Type of a model that is read and not trained: the one that the trained has on its devices, which under ZeRO is
+    bfloat16 where products are."""
+    hardware = configuration.hardware
+    return "bfloat16" if hardware.zero_stage and hardware.mixed_precision == "bf16" else configuration.model.dtype
+
+
 @contextmanager
 def whole() -> Iterator[None]:
     """Models made inside are whole; under ZeRO-3 transformers would spread each over all processes."""
@@ -65,13 +72,16 @@ def whole() -> Iterator[None]:
         deepspeed._hf_deepspeed_config_weak_ref = before
 
 
-def load_configured(configuration: Configuration, path: str = "") -> tuple[Any, Any]:
-    """`load` as a run's configuration says: its base, or the checkpoint at `path`."""
-    given = configuration.model
+def load_configured(configuration: Configuration, path: str = "", trained: bool = False) -> tuple[Any, Any]:
+    """`load` as a run's configuration says: its base, or the checkpoint at `path`.
+
+    What is `trained` waits in host memory where ZeRO will spread it: whole it may not fit into a device.
+    """
+    given, hardware = configuration.model, configuration.hardware
     return load(
         path or given.path,
-        dtype=given.dtype,
-        device=configuration.hardware.device,
+        dtype=given.dtype if trained else read_dtype(configuration),
+        device="cpu" if trained and hardware.zero_stage else hardware.device,
         attn_implementation=given.attn_implementation,
         trust_remote_code=given.trust_remote_code,
     )

@@ -32,7 +32,7 @@ class PPOTrainer(PolicyTrainer):
         policy: Any = self.model
         adapted, body = hasattr(policy, "peft_config"), None
         if self.configuration.recipe.critic == "copy":
-            body = load_configured(self.configuration)[0].base_model
+            body = load_configured(self.configuration, trained=True)[0].base_model
             disable_dropout_in_model(body)
             if adapted:
                 body = get_peft_model(body, policy.peft_config[policy.active_adapter])

@@ -14,15 +14,18 @@ def prepare(file: Path) -> None:
     """Compile, lock, evaluate the base; each is kept where it is done and still valid."""
     configuration = freeze.read(file)
     settle(configuration, file.parent)
+    import torch
+
     from data.compile import compile_dataset
     from evaluation.run import evaluate
     from models import digest
-    from models.loading import load_configured
+    from models.loading import load_configured, read_dtype
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")
-    model, tokenizer = load_configured(configuration)
+    model, tokenizer = load_configured(configuration, trained=True)
     write_json(folder / "lock.json", lock.measure(configuration, manifest, model, tokenizer))
+    model.to(configuration.hardware.device, getattr(torch, read_dtype(configuration)))  # as checkpoints are scored
     weights = digest(configuration.model.path)
     evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
     freeze.mark(folder, "prepared.json")

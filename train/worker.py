@@ -36,7 +36,7 @@ def run(folder: Path) -> None:
     book = Ledger(ledger.opening(configuration, checkpoint), flops.read(configuration.model.path))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book)
-    model, tokenizer = load_configured(configuration)
+    model, tokenizer = load_configured(configuration, trained=True)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     processes.wait()
     if processes.rank() == 0:

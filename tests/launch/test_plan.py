@@ -96,7 +96,9 @@ def test_vllm_takes_its_share_and_sleeps():
     asleep, awake = needs.of(compose(asked)), needs.of(compose([*asked, "plan.vllm_enable_sleep_mode=false"]))
     assert "vLLM" in asleep.phases["rollouts"] and "vLLM" not in asleep.phases["backward"]
     assert awake.phases["backward"]["vLLM"] == pytest.approx(0.5 * 79.2 * 2**30)
-    own, served = (costs.rollout_seconds(compose(given), needs.sized("", "Qwen/Qwen3-14B-Base")) for given in (asked[:2], asked))
+    own, served = (
+        costs.rollout_seconds(compose(given), needs.sized("", "Qwen/Qwen3-14B-Base")) for given in (asked[:2], asked)
+    )
     assert served < own / 5
 
 

@@ -48,9 +48,9 @@ def kept(model, autocast=False, work=None):
 
     ids, mask = torch.randint(5, 100, (ROWS, LENGTH)), torch.ones(ROWS, LENGTH, dtype=torch.long)
     mask[0, :5] = 0
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
-            out = (work or model.model)(input_ids=ids, attention_mask=mask, use_cache=False)
+    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+    with hooks, torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
+        out = (work or model.model)(input_ids=ids, attention_mask=mask, use_cache=False)
     return sum(found.values()), out
 
 
@@ -86,13 +86,13 @@ def peak(work):
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 def test_the_peak_of_a_forward_and_backward_pass(way, checkpointing):
-    """Measured by torch's profiler on a warm model, whose gradients are there; with TRL's head as the trainers use it."""
-    dtype, autocast, widths = WAYS[way]
+    """Measured by torch's profiler on a warm model, whose gradients are there, with the head that the trainers use."""
+    (dtype, autocast, widths), length = WAYS[way], 4 * LENGTH
     model = make(dtype=dtype, layers=3)
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     if checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    ids, mask = torch.randint(5, 100, (ROWS, LENGTH)), torch.ones(ROWS, LENGTH, dtype=torch.long)
+    ids, mask = torch.randint(5, 100, (ROWS, length)), torch.ones(ROWS, length, dtype=torch.long)
     mask[0, :5] = 0
 
     def work():
@@ -102,8 +102,8 @@ def test_the_peak_of_a_forward_and_backward_pass(way, checkpointing):
 
     work()
     shape, own, head_norms = size(model)
-    given = (shape, own, ROWS, LENGTH, widths, "sdpa", head_norms, checkpointing)
-    head = memory.logits(shape, ROWS * LENGTH, widths, trained=True, fused=False)
+    given = (shape, own, ROWS, length, widths, "sdpa", head_norms, checkpointing)
+    head = memory.logits(shape, ROWS * length, widths, trained=True, fused=False)
     planned = memory.activations(*given) + max(head, memory.backward(*given))
     assert planned == pytest.approx(peak(work), rel=0.1)
 
@@ -124,7 +124,7 @@ def test_parameters_gradients_and_optimizer_to_the_byte(way):
 
 
 def test_the_logits_of_a_large_vocabulary():
-    """152k columns, as Qwen3 has them: a whole forward pass keeps them, float32 copy included; planned with gradients."""
+    """152k columns, as Qwen3 has them: a forward pass keeps them in float32; the plan counts their gradients, too."""
     model = make(layers=1, vocab_size=151936, hidden_size=32, dtype=torch.bfloat16)
 
     def work(**given):
