@@ -14,8 +14,11 @@ from train import checkpoints, worker
 
 SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4}
 LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05, "train__kl_rows": 2}
-CHANGES = {"sft": SIZE, "grpo": SIZE | LEARNS}
-SAME = {"sft": ("loss", "mean_token_accuracy"), "grpo": ("loss", "reward", "completions/mean_length", "kl", "entropy")}
+CRITIC = {"recipe__w": "critic_advantage", "recipe__loss_type": "dapo", "recipe__value_warmup_steps": 1}
+CHANGES = {"sft": SIZE, "grpo": SIZE | LEARNS, "ppo": SIZE | LEARNS | CRITIC | {"recipe__kl_coef": 0.1}}
+TOLD = ("loss", "reward", "completions/mean_length", "kl", "entropy")
+CRITICS = ("value_loss", "value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
+SAME = {"sft": ("loss", "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,10 @@ def check(configure, run_folder, alone):
         for key in SAME[recipe]:
             assert [row[key] for row in two] == pytest.approx([row[key] for row in one], rel=1e-3, abs=1e-4), key
         ends = [where / "checkpoints/step-000004" for where in (folder, alone[recipe])]
-        weights = [load_file(end / "model.safetensors") for end in ends]
-        for name, tensor in weights[1].items():
-            torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
+        for file in ("critic/model.safetensors",) * (recipe == "ppo") + ("model.safetensors",):
+            weights = [load_file(end / file) for end in ends]
+            for name, tensor in weights[1].items():
+                torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
         loaded = AutoModelForCausalLM.from_pretrained(ends[0], dtype=torch.float32).state_dict()
         assert all(torch.equal(loaded[name], tensor) for name, tensor in weights[0].items())
         books = [read_jsonl(where / "ledger.jsonl")[-1] for where in (folder, alone[recipe])]
@@ -54,7 +58,9 @@ def check(configure, run_folder, alone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "stage"), [("sft", 0), ("sft", 1), ("sft", 3), ("grpo", 1), ("grpo", 2)])
+@pytest.mark.parametrize(
+    ("recipe", "stage"), [("sft", 0), ("sft", 1), ("sft", 3), ("grpo", 1), ("grpo", 2), ("ppo", 3)]
+)
 def test_two_processes_do_what_one_does(configure, run_folder, check, recipe, stage):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
     configuration = configure(recipe, **CHANGES[recipe] | spread)
@@ -64,7 +70,7 @@ def test_two_processes_do_what_one_does(configure, run_folder, check, recipe, st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("grpo", 0), ("grpo", 3)])
+@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("grpo", 0), ("grpo", 3), ("ppo", 2)])
 def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder, check, recipe, stage, monkeypatch):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
     configuration = configure(recipe, **CHANGES[recipe] | spread)
