@@ -150,11 +150,11 @@ class PPOTrainer(PolicyTrainer):
             labels[:, :-columns] = -100
             with self.accelerator.autocast():
                 out = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True, values=mode)
-            return out.log_probs[:, -columns:], out.entropy[:, -columns:], before_tokens(out["values"], columns)
+            return out.log_probs[:, -columns:], out.entropy[:, -columns:], before_tokens(out["state_values"], columns)
 
         def packed(*rows: torch.Tensor) -> Any:
             out = self._read_packed(model, *rows, values=mode)
-            return out.log_probs, out.entropy, out["values"]
+            return out.log_probs, out.entropy, out["state_values"]
 
         size = len(ids) if torch.is_grad_enabled() else self.args.per_device_train_batch_size
         return self._by_row(plain, packed, ids, attention, columns, size)

@@ -17,7 +17,7 @@ LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05, "train__kl_r
 CRITIC = {"recipe__w": "critic_advantage", "recipe__loss_type": "dapo", "recipe__value_warmup_steps": 1}
 CHANGES = {"sft": SIZE, "grpo": SIZE | LEARNS, "ppo": SIZE | LEARNS | CRITIC | {"recipe__kl_coef": 0.1}}
 TOLD = ("loss", "reward", "completions/mean_length", "kl", "entropy")
-CRITICS = ("value_loss", "value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
+CRITICS = ("value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
 SAME = {"sft": ("loss", "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
 
 
