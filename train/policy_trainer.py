@@ -4,11 +4,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
 from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
@@ -66,6 +66,11 @@ class PolicyTrainer(GRPOTrainer):
     def finished(self) -> int:
         """Steps behind."""
         return int(self.state.global_step) // self.configuration.updates_per_step
+
+    @cached_property
+    def policy(self) -> Any:
+        """The model that learns, without what accelerate wraps it in, which takes it milliseconds to find."""
+        return self.accelerator.unwrap_model(self.model)
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -199,7 +204,7 @@ class PolicyTrainer(GRPOTrainer):
         rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
         ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
         attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
+        models = (self.policy, self.copy_of("base"))
         logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
         now, base = (one.log_softmax(-1) for one in logits)
         self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
@@ -267,11 +272,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
         """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
-        policy = self.accelerator.unwrap_model(self.model)
-        sizes = policy.config.get_text_config()
+        sizes = self.policy.config.get_text_config()
         if self.packs is None:
             ways = self._ways(self.model, False)
-            self.packs = takes(policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
         score = packed if self.packs else None
         return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
 
@@ -298,11 +302,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
         """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
-        policy = self.accelerator.unwrap_model(self.model)
-        if policy.config.get_text_config()._attn_implementation != "eager":
+        if self.policy.config.get_text_config()._attn_implementation != "eager":
             return allowed
-        zeros = torch.zeros(allowed.shape, dtype=policy.dtype, device=allowed.device)
-        return zeros.masked_fill(~allowed, torch.finfo(policy.dtype).min)
+        zeros = torch.zeros_like(allowed, dtype=self.policy.dtype)
+        return zeros.masked_fill(~allowed, torch.finfo(self.policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
@@ -377,7 +380,7 @@ class PolicyTrainer(GRPOTrainer):
 
     def _give_weights(self, sampler: Any) -> None:
         """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
+        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
         with sharded.gathered(own), sharded.gathered(sampler, changed=True) as copy:
             copy.load_state_dict(own.state_dict())
         now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
@@ -387,21 +390,16 @@ class PolicyTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" not in self.copies:
-            return
-        with sharded.gathered(self.copies["snapshot"]) as snapshot:
-            if self.args.should_save:
-                file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-                file.parent.mkdir()
-                save_model(snapshot, str(file))
+        if "snapshot" in self.copies:
+            file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
+            sharded.save(self.copies["snapshot"], file, write=self.args.should_save)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
         super()._load_optimizer_and_scheduler(checkpoint)
         file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            with sharded.gathered(self.copy_of("snapshot"), changed=True) as snapshot:
-                load_model(snapshot, str(file))
+            sharded.load(self.copy_of("snapshot"), file)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
