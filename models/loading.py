@@ -65,12 +65,15 @@ def whole() -> Iterator[None]:
         deepspeed._hf_deepspeed_config_weak_ref = before
 
 
-def load_configured(configuration: Configuration, path: str = "") -> tuple[Any, Any]:
-    """`load` as a run's configuration says: its base, or the checkpoint at `path`."""
+def load_configured(configuration: Configuration, path: str = "", read_only: bool = False) -> tuple[Any, Any]:
+    """`load` as a run's configuration says: its base, or the checkpoint at `path`.
+
+    `read_only`: no training follows, so a model whose products are in bfloat16 is held in bfloat16.
+    """
     given = configuration.model
     return load(
         path or given.path,
-        dtype=given.dtype,
+        dtype="bfloat16" if read_only and configuration.hardware.mixed_precision == "bf16" else given.dtype,
         device=configuration.hardware.device,
         attn_implementation=given.attn_implementation,
         trust_remote_code=given.trust_remote_code,

@@ -361,8 +361,11 @@ class PolicyTrainer(GRPOTrainer):
         if name not in self.copies:
             copy = load_configured(self.configuration)[0].requires_grad_(False)
             add_fused_lm_head(copy, temperature=self.temperature)
-            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
-            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
+            if self.configuration.hardware.zero_stage:  # in the policy's precision, and spread as it is
+                copy = prepare_deepspeed(copy, self.accelerator)
+            else:
+                copy = self.accelerator.prepare_model(copy, evaluation_mode=True)
+            self.copies[name] = copy
         return self.copies[name]
 
     @contextmanager
