@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv:2106.09685): what is trained in place of all parameters where model.lora_rank says so."""
+"""Low-rank adapters (LoRA, arXiv:2106.09685), trained in place of all parameters where model.lora_rank says so."""
 
 from typing import Any
 

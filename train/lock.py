@@ -9,6 +9,7 @@ import hashlib
 import json
 from functools import cache
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,9 @@ def trainable(model: Any) -> dict[str, Any]:
     from models.critic import is_critics
 
     trained = {name: one for name, one in model.named_parameters() if one.requires_grad and not is_critics(name)}
-    found = sorted((name, list(one.shape)) for name, one in trained.items())
-    return {"parameters": sum(one.numel() for one in trained.values()), "digest": _sha256(found)}
+    shapes = {name: getattr(one, "ds_shape", one.shape) for name, one in trained.items()}  # ZeRO-3 hides them
+    found = sorted((name, list(shape)) for name, shape in shapes.items())
+    return {"parameters": sum(prod(shape) for _, shape in found), "digest": _sha256(found)}
 
 
 def batch(configuration: Configuration, arguments: Any) -> Lock:

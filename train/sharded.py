@@ -7,6 +7,24 @@ from typing import Any
 
 from safetensors.torch import load_model, save_model
 
+from conf.files import read_json
+from train.processes import DEEPSPEED
+
+
+@contextmanager
+def loading(folder: Path, zero_stage: int) -> Iterator[None]:
+    """A model that is loaded inside with `spread` is never whole in a process of the run in `folder`."""
+    if zero_stage != 3:
+        yield
+        return
+    from transformers.integrations import HfDeepSpeedConfig
+
+    given = read_json(folder / DEEPSPEED)
+    zero = {key: value for key, value in given["zero_optimization"].items() if value != "auto"}
+    alive = HfDeepSpeedConfig({"train_micro_batch_size_per_gpu": 1, "bf16": given["bf16"], "zero_optimization": zero})
+    yield
+    del alive  # transformers keeps a weak reference to it
+
 
 @contextmanager
 def gathered(model: Any, changed: bool = False) -> Iterator[Any]:

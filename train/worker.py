@@ -26,6 +26,7 @@ def run(folder: Path) -> None:
     from evaluation.grade import check_verifiers
     from models.adapter import adapted
     from models.loading import load_configured
+    from train import sharded
 
     rows, stored, _ = read(folder.parents[2] / "data")
     order = run_order(configuration, stored, len(rows))
@@ -37,8 +38,10 @@ def run(folder: Path) -> None:
     book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book)
-    base, tokenizer = load_configured(configuration)
-    model = adapted(configuration, base)
+    stage = configuration.hardware.zero_stage
+    with sharded.loading(folder, stage):
+        base, tokenizer = load_configured(configuration, spread=stage == 3)
+        model = adapted(configuration, base)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     processes.wait()
     if processes.rank() == 0:
