@@ -71,6 +71,17 @@ def write_run(
     write_json(folder / "manifest.json", {"base": "0" * 64, "starts": [start]})
     for step in range(1, max(skills) + 1):
         append_jsonl(folder / "ledger.jsonl", ledger_row(step, 16 if arm == "grpo" else 1))
+        append_jsonl(folder / "metrics.jsonl", metrics_row(arm, seed, step))
+
+
+def metrics_row(arm: str, seed: int, step: int) -> dict[str, float]:
+    """As training logs it; an arm that imitates earns no rewards, and one step of one seed had nothing to measure."""
+    rng = random.Random(f"{arm}{seed}{step}")
+    row = {"step": step, "completions/mean_length": rng.uniform(20, 30), "entropy": rng.uniform(0.2, 0.4)}
+    row |= {"grad_norm": rng.uniform(0.1, 2), "loss": rng.uniform(-1, 1)}
+    if arm == "grpo":
+        row["rewards/accuracy/mean"] = rng.random()
+    return row if (seed, step) == (1, 3) else row | {"kl_base/exact": rng.uniform(0, 0.01) * step}
 
 
 def ledger_row(step: int, samples: int) -> dict[str, float]:
