@@ -32,15 +32,29 @@ def gathered(model: Any, changed: bool = False) -> Iterator[Any]:
 
     `changed`: afterwards the first process's values are everyone's. A model that is not spread is whole already.
     """
-    module = getattr(model, "module", model)
-    spread = [one for one in module.parameters() if hasattr(one, "ds_id")]
-    if not spread:
+    module, own = getattr(model, "module", model), spread(model)
+    if not own:
         yield module
         return
     import deepspeed
 
-    with deepspeed.zero.GatheredParameters(spread, modifier_rank=0 if changed else None):
+    with deepspeed.zero.GatheredParameters(own, modifier_rank=0 if changed else None):
         yield module
+
+
+def spread(model: Any) -> list[Any]:
+    """The parameters that lie in pieces; every process must make as many passes through such a model."""
+    return [one for one in model.parameters() if hasattr(one, "ds_id")]
+
+
+def frozen(model: Any, accelerator: Any, zero_stage: int) -> Any:
+    """A model that is not trained beside one that is: in the same precision, and spread as that is."""
+    model.requires_grad_(False)
+    if not zero_stage:
+        return accelerator.prepare_model(model, evaluation_mode=True)
+    from trl.models import prepare_deepspeed
+
+    return prepare_deepspeed(model, accelerator)
 
 
 def save(model: Any, file: Path, write: bool) -> None:

@@ -12,8 +12,8 @@ from launch.command import WorkerFailed
 from tests.train.launched import killed_at, launched
 from train import checkpoints, worker
 
-SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4}
-LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05, "train__kl_rows": 2}
+SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4, "train__kl_rows": 2}
+LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05}
 LORA = {"model__lora_rank": 4, "hardware__gradient_checkpointing": True}
 CHANGES = {"sft": SIZE, "sft with an adapter": SIZE | LORA, "grpo": SIZE | LEARNS}
 COUNTED = (
