@@ -44,7 +44,7 @@ def usual_lengths(configuration: Configuration) -> tuple[int, int]:
 def step(configuration: Configuration, prompt: int, response: int) -> Step:
     """One step at prompts and responses of so many tokens."""
     recipe, prompts = configuration.recipe, configuration.train.prompts_per_step
-    shape = flops.read(configuration.model.path) or UNKNOWN
+    shape = flops.read(configuration.model.path, configuration.model.lora_rank) or UNKNOWN
     samples = configuration.responses_per_prompt
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
     # of the old policy and of the reference
