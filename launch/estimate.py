@@ -52,7 +52,8 @@ def step(configuration: Configuration, prompt: int, response: int) -> Step:
     count, rows = prompts * samples, [(prompt, response)]
     train = passes * flops.train(shape, rows) + scorings * flops.score(shape, rows)
     if recipe.w == "critic_advantage":  # its values are read once and learned `passes` times
-        train += (1 + 3 * passes * (recipe.critic == "copy")) * flops.value(shape, rows)
+        critic = flops.headless(shape)
+        train += flops.score(critic, rows) + passes * (recipe.critic == "copy") * flops.train(critic, rows)
     generate = 0
     if configuration.samples:
         generate = prompts * flops.forward(shape, prompt, 1) + count * flops.decode(shape, prompt, response - 1)

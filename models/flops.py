@@ -7,7 +7,7 @@ docs/budgets.md has the formulas.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +132,9 @@ def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
     return total
 
 
-def value(given: Shape, rows: Iterable[Row]) -> int:
-    """The values of rows by a critic with layers of its own, forward only; its head is one column and not counted."""
-    lengths = [prompt + response for prompt, response in rows]
-    return sum(layers(given, length, length * length) for length in lengths)
+def headless(given: Shape) -> Shape:
+    """Of a critic on a copy of the model: its head is one column, and not counted."""
+    return replace(given, vocab_size=0)
 
 
 def of_parameters(parameters: float, tokens: int) -> float:
