@@ -45,7 +45,6 @@ def check(configure, run_folder, alone):
         ends = [where / "checkpoints/step-000004" for where in both]
         file = "adapter_model.safetensors" if "adapter" in kind else "model.safetensors"
         weights = [load_file(end / file) for end in ends]
-        assert weights[0].keys() == weights[1].keys()
         for name, tensor in weights[1].items():
             torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
         models = [AutoModelForCausalLM.from_pretrained(end, dtype=torch.float32).state_dict() for end in ends]
