@@ -51,7 +51,6 @@ def check(configure, run_folder, alone):
         file = "adapter_model.safetensors" if "adapter" in kind else "model.safetensors"
         for written in (file, *("critic/model.safetensors",) * ("ppo" in kind)):
             weights = [load_file(end / written) for end in ends]
-            assert weights[0].keys() == weights[1].keys()
             for name, tensor in weights[1].items():
                 torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
         models = [AutoModelForCausalLM.from_pretrained(end, dtype=torch.float32).state_dict() for end in ends]
