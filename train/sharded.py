@@ -6,6 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_model, save_model
+from trl.models import prepare_deepspeed
+
+
+def parts(model: Any) -> list[Any]:
+    """The parameters that are spread."""
+    return [one for one in model.parameters() if hasattr(one, "ds_id")]
+
+
+def frozen(model: Any, accelerator: Any) -> Any:
+    """A model that is not trained, for use beside the policy: spread as it is."""
+    model.requires_grad_(False)
+    plugin = accelerator.state.deepspeed_plugin
+    return prepare_deepspeed(model, accelerator) if plugin and plugin.zero_stage == 3 else model
 
 
 @contextmanager
@@ -14,8 +27,7 @@ def gathered(model: Any, changed: bool = False) -> Iterator[Any]:
 
     `changed`: afterwards the first process's values are everyone's. A model that is not spread is whole already.
     """
-    module = getattr(model, "module", model)
-    spread = [one for one in module.parameters() if hasattr(one, "ds_id")]
+    module, spread = getattr(model, "module", model), parts(model)
     if not spread:
         yield module
         return
