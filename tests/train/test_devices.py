@@ -12,7 +12,7 @@ from launch.command import WorkerFailed
 from tests.train.launched import killed_at, launched
 from train import checkpoints, worker
 
-SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4, "train__kl_rows": 2}
+SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4, "train__kl_rows": 16}
 LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05}
 LORA = {"model__lora_rank": 4, "hardware__gradient_checkpointing": True}
 CRITIC = {"recipe__w": "critic_advantage", "recipe__loss_type": "dapo", "recipe__value_warmup_steps": 1}
@@ -23,9 +23,10 @@ COUNTED = (
     *("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained"),
     *("flops_train", "optimizer_updates"),
 )
-TOLD = ("loss", "reward", "completions/mean_length", "kl", "entropy")
+ALWAYS = ("loss", "completions/mean_length", "kl_base/exact", "kl_base/k3")
+TOLD = (*ALWAYS, "reward", "kl", "entropy")
 CRITICS = ("value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
-SAME = {"sft": ("loss", "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
+SAME = {"sft": (*ALWAYS, "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
 
 
 @pytest.fixture(scope="module")
