@@ -62,12 +62,26 @@ CONFIGURATION = (
     _harmless("hardware", "generation_tokens", "responses generated at a time: memory only, as suite.batch_size"),
     _locked(
         "hardware",
-        "device threads matmul_precision",
+        "device threads matmul_precision mixed_precision",
         "another device, thread count or matrix precision rounds otherwise, and seconds do not compare",
     ),
+    _harmless("hardware", "processes", "the same batch, split over other processes"),
+    _harmless("hardware", "launcher", "how a run is started"),
+    _locked(
+        "hardware",
+        "zero_stage offload",
+        "gradients are added up in another order and round otherwise, and seconds do not compare",
+    ),
+    _locked("hardware", "gradient_checkpointing", "one arm computes twice what the other does once"),
     Entry(("targets",), "harmless", "how `make targets` samples; what was made of it is lock.data.target_ids"),
     _locked("model", "path", "another base, or not shown to be the same", proof=("fingerprint",)),
     _locked("model", "dtype", "precision changes what a learning rate means"),
+    _harmless("model", "allow_pure_bfloat16", "what it lets pass is model.dtype"),
+    _locked(
+        "model",
+        "lora_rank lora_alpha lora_dropout lora_target_modules",
+        "other parameters are trained (an adapter in one arm, all in the other)",
+    ),
     _locked("model", "attn_implementation trust_remote_code", "other code computes the model"),
     _locked(
         "data",
@@ -130,7 +144,12 @@ LOCK = (
     _locked(
         "lock", "precision", "parameters, master weights, optimizer state or reduction are kept in another precision"
     ),
-    _locked("lock", "trainable", "other parameters are trained (an adapter in one arm, frozen layers)"),
+    Entry(
+        ("lock.trainable",),
+        "derived",
+        "other parameters are trained (an adapter in one arm, frozen layers)",
+        of=_keys("model", "lora_rank lora_target_modules"),
+    ),
     _harmless("lock.seeds", "list", "seeds may be added; every run states its own"),
     _locked("lock.seeds", "streams", "random streams are derived from the seed in another way"),
     _locked("lock.batch", "prompts_per_step", "the effective batch differs"),
@@ -189,7 +208,11 @@ ARGUMENTS = (
     _follows("logging_steps", "counted in optimizer updates", *UPDATES),
     _follows("warmup_steps", "counted in updates", "train.warmup_steps", *UPDATES),
     _follows("max_completion_length", "as the data say", "arguments.class", "data.max_completion_length"),
-    _follows("bf16 use_cpu dataloader_pin_memory", "as device and precision ask", "hardware.device", "model.dtype"),
+    _follows(
+        "bf16 use_cpu dataloader_pin_memory ddp_backend",
+        "as device, precision and ZeRO ask",
+        *("hardware.device", "hardware.mixed_precision", "hardware.zero_stage", "model.dtype"),
+    ),
     _follows(
         "train_sampling_strategy",
         "SFT reads the stored order one after another; the policy trainer takes no notice of the key",

@@ -19,8 +19,14 @@ class Model(Section):
 
     path: str = "models/embedded"  # a local folder (safetensors, tokenizer.json), or a hub id
     dtype: Literal["float32", "bfloat16"] = "float32"  # of parameters, master weights and optimizer state
+    allow_pure_bfloat16: bool = False  # train parameters of dtype=bfloat16, in which small updates round away
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] = "eager"
     trust_remote_code: bool = False
+    # names of peft: an adapter is trained and the base stays as it is; rank 0: all parameters are trained
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    lora_alpha: Positive = 32
+    lora_dropout: Fraction = 0.0
+    lora_target_modules: str = "all-linear"
 
 
 class Data(Section):
@@ -182,6 +188,13 @@ class Hardware(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Positive = 1  # OpenMP threads a worker
     workers: Positive = 2  # arms trained side by side
+    processes: Positive = 1  # of one run, a device each
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 0  # DeepSpeed's ZeRO; 0: none, and DDP where there are processes
+    offload: Literal["none", "optimizer", "all"] = "none"  # what ZeRO keeps in host memory; all: parameters, too
+    # products in bfloat16, over master weights in model.dtype
+    mixed_precision: Literal["no", "bf16"] = "no"
+    gradient_checkpointing: bool = False  # activations are computed again in the backward pass
+    launcher: Literal["local", "print"] = "local"  # print: show what would be started, and start nothing
     reward_workers: Positive = 1  # processes that judge responses, beside the arm's own
     matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
     generation_tokens: Positive = 131072  # of prompts and responses at full length that are generated at a time; memory

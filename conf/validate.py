@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from conf import control
+from conf import control, devices
 from conf.errors import UserError
 from conf.schema import Configuration, Recipe
 
@@ -78,6 +78,7 @@ def _check_together(configuration: Configuration) -> None:
         )
     _check_mistakes(configuration)
     _check_recipe(configuration)
+    devices.check(configuration)
     if not experiment.arms or not experiment.seeds:
         raise UserError(
             f"experiment.arms={experiment.arms} experiment.seeds={experiment.seeds}",

@@ -19,6 +19,7 @@ CHECKPOINT_TO_WEIGHTS = 4  # weights, two moments, and what is written before th
 def check(configuration: Configuration, runs: int = 1) -> None:
     """UserError for a missing device, model or data set, and for an output folder that cannot take `runs` runs."""
     _check_device(configuration)
+    _check_processes(configuration)
     _check_model(configuration)
     _check_data(configuration)
     _check_logger(configuration)
@@ -32,6 +33,21 @@ def _check_device(configuration: Configuration) -> None:
             "no CUDA device was found on this machine",
             "choose hardware=cpu; `make demo` runs the whole experiment here without a GPU",
         )
+
+
+def _check_processes(configuration: Configuration) -> None:
+    """Refuse more processes than there are devices, and DeepSpeed where it is not installed."""
+    hardware, devices = configuration.hardware, len(machine.devices())
+    if hardware.device == "cuda" and hardware.processes > devices:
+        given = f"hardware.processes={hardware.processes}"
+        why = f"each takes a CUDA device, and this machine has {devices}"
+        raise UserError(given, why, f"set hardware.processes={devices}")
+    if hardware.device == "cuda" and hardware.workers > 1 < hardware.processes:
+        given = f"hardware.workers={hardware.workers} with hardware.processes={hardware.processes}"
+        raise UserError(given, "two runs would take the same CUDA devices", "set hardware.workers=1")
+    if hardware.zero_stage and find_spec("deepspeed") is None:
+        change = "`pip install -c constraints.txt -e '.[gpu]'`, or set hardware.zero_stage=0"
+        raise UserError(f"hardware.zero_stage={hardware.zero_stage}", "the package deepspeed is not installed", change)
 
 
 def _check_model(configuration: Configuration) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
-from launch import estimate, folders, preflight
+from launch import estimate, folders, preflight, ranks
 from launch.progress import progress
-from launch.workers import Usage, python_job, run_pool
+from launch.workers import Job, Usage, python_job, run_pool
 
 
 def train_all(
@@ -62,7 +62,16 @@ def _check_targets(experiment: Path, todo: list[Configuration]) -> None:
 
 def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:
     """Every run that is not done, `hardware.workers` side by side."""
-    jobs = [python_job(f"{run.parent.name}/{run.name}", "train", [str(run)], run, given) for run, given in todo]
+    jobs = [training_job(run, given) for run, given in todo]
     shared = todo[0][1]
     with progress(shared.train.steps) as display:
         run_pool(jobs, shared.hardware.workers, display, usage)
+
+
+def training_job(run: Path, configuration: Configuration) -> Job:
+    """The training of one run, in as many processes as it takes."""
+    started = python_job(f"{run.parent.name}/{run.name}", "train", [str(run)], run, configuration)
+    if ranks.several(configuration):
+        ranks.write(configuration, run)
+        started.command = ranks.command(configuration, run)
+    return started

@@ -17,12 +17,14 @@ import psutil
 
 from conf.errors import full_disk
 from conf.schema import Configuration
+from launch import ranks
 from launch.command import WorkerFailed
 from models.folder import is_hub_id
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0  # for a worker to write its checkpoint after Ctrl-C
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
+RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_")
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
@@ -69,9 +71,12 @@ def python_job(name: str, module: str, arguments: list[str], folder: Path, confi
 def environment(configuration: Configuration) -> dict[str, str]:
     """The worker's environment: threads as configured, no rank of an outer launcher, no network it does not need."""
     threads = str(configuration.hardware.threads)
-    variables = {key: value for key, value in os.environ.items() if key not in RANK_VARIABLES}
+    foreign = {key for key in os.environ if key in RANK_VARIABLES or key.startswith(RANK_PREFIXES)}
+    variables = {key: value for key, value in os.environ.items() if key not in foreign}
     variables |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
     variables |= {"PYTHONUNBUFFERED": "1", "WANDB_MODE": configuration.logger.mode}
+    if configuration.hardware.device == "cpu":
+        variables["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed looks for one, and says so
     if configuration.logger.name == "none":
         variables["WANDB_MODE"] = "disabled"
     source = configuration.data.source
@@ -163,6 +168,9 @@ def _signal(job: Job, number: int) -> None:
 
 def _failure(failed: list[Job]) -> WorkerFailed:
     """What went wrong: a worker's own message where it had one, else its log's last lines."""
+    for job in failed:
+        if first := ranks.first_failure(job.log.parent, log_tail(job, 200)):
+            return WorkerFailed(f"{job.name}: {first[1]}\nits log is {job.log}", code=first[0])
     mistakes = [job for job in failed if job.process is not None and job.process.returncode == 2]
     if mistakes:
         text = log_tail(mistakes[0], 12)

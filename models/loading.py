@@ -1,5 +1,7 @@
 """Load a model and its tokenizer from a local folder or a hub, safetensors only."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,14 +41,28 @@ def load(
     """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones."""
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        path,
-        dtype=getattr(torch, dtype),
-        attn_implementation=attn_implementation,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=True,
-    )
+    with whole():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=getattr(torch, dtype),
+            attn_implementation=attn_implementation,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+        )
     return model.to(device).eval(), tokenizer
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Models made inside are whole; under ZeRO-3 transformers would spread each over all processes."""
+    from transformers.integrations import deepspeed
+
+    before = deepspeed._hf_deepspeed_config_weak_ref
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        deepspeed._hf_deepspeed_config_weak_ref = before
 
 
 def load_configured(configuration: Configuration, path: str = "") -> tuple[Any, Any]:

@@ -7,10 +7,13 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from train.processes import count
 
+TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
+
 
 def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig and GRPOConfig alike. `rows_per_step`: responses a step, over all processes."""
     train, recipe, hardware = configuration.train, configuration.recipe, configuration.hardware
+    on_cpu = hardware.device == "cpu"
     updates_per_step, mini_batches = configuration.updates_per_step, configuration.mini_batches
     rows = share(rows_per_step)
     if rows % mini_batches:
@@ -35,10 +38,13 @@ def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> di
         "weight_decay": train.weight_decay,
         "max_grad_norm": train.max_grad_norm,
         "average_tokens_across_devices": True,
-        "bf16": configuration.model.dtype == "bfloat16" and hardware.device == "cuda",
+        "bf16": hardware.mixed_precision == "bf16" or configuration.model.dtype == "bfloat16" and not on_cpu,
         "fp16": False,
-        "gradient_checkpointing": False,
-        "use_cpu": hardware.device == "cpu",
+        "gradient_checkpointing": hardware.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if hardware.gradient_checkpointing else None,
+        "use_cpu": on_cpu and not hardware.zero_stage,  # accelerate leaves DeepSpeed out where it is told of a CPU
+        "ddp_backend": "gloo" if on_cpu and hardware.zero_stage else None,
+        "ddp_timeout": TIMEOUT_SECONDS,
         "save_strategy": "steps",
         "save_steps": train.save_steps * updates_per_step,
         "logging_steps": updates_per_step,

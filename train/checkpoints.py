@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from conf.errors import UserError
 from conf.files import read_json, write_json
 from train import processes
 
@@ -14,7 +15,7 @@ def name(step: int) -> str:
 
 
 def seal(written: Path, final: Path) -> None:
-    """Make a finished checkpoint visible: record every file's size, sync, rename."""
+    """Make a finished checkpoint visible: record every file's size and the number of processes, sync, rename."""
     files = {
         str(f.relative_to(written)): f.stat().st_size
         for f in sorted(written.rglob("*"))
@@ -23,7 +24,7 @@ def seal(written: Path, final: Path) -> None:
     for file in files:
         with (written / file).open("rb") as opened:
             os.fsync(opened.fileno())
-    write_json(written / SEAL, {"bytes": files})
+    write_json(written / SEAL, {"bytes": files, "processes": processes.count()})
     os.replace(written, final)
 
 
@@ -38,6 +39,15 @@ def fault(checkpoint: Path) -> str | None:
         if path.stat().st_size != size:
             return f"{file} has {path.stat().st_size} of {size} bytes"
     return None
+
+
+def check_processes(checkpoint: Path) -> None:
+    """UserError where another number of processes wrote it than go on from it now."""
+    wrote = read_json(checkpoint / SEAL).get("processes", 1)
+    if wrote != processes.count():
+        given = f"{processes.count()} processes, and {checkpoint} was written by {wrote}"
+        why = "each process goes on from its own random state and, under ZeRO, its own shard of the optimizer"
+        raise UserError(given, why, f"set hardware.processes={wrote}, or begin anew under another experiment.name")
 
 
 def latest(folder: Path) -> tuple[int, Path] | None:

@@ -121,8 +121,7 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
 
     def sample(trainer: PolicyTrainer, q: str, ids: list[Ids], seeds: list[int]) -> list[Response]:
         logps: list[list[float]] = []
-        sampler = trainer.sampler(q)
-        with trainer.phase("generate"):
+        with trainer.sampler(q) as sampler, trainer.phase("generate"):
             found = generate(
                 sampler,
                 ids,

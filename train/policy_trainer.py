@@ -4,12 +4,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
 from trl import GRPOTrainer
+from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration, Recipe
@@ -19,7 +20,7 @@ from models.loading import load_configured
 from models.packing import Score, takes
 from models.render import prompt_ids
 from models.trimming import Plain
-from train import dynamic, mismatch, responses, surrogates, weights
+from train import dynamic, mismatch, responses, sharded, surrogates, weights
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
@@ -65,6 +66,11 @@ class PolicyTrainer(GRPOTrainer):
     def finished(self) -> int:
         """Steps behind."""
         return int(self.state.global_step) // self.configuration.updates_per_step
+
+    @cached_property
+    def policy(self) -> Any:
+        """The model that learns, without what accelerate wraps it in, which takes it milliseconds to find."""
+        return self.accelerator.unwrap_model(self.model)
 
     def parts(self) -> Parts:
         return parts(self.configuration.recipe, self.finished)
@@ -198,7 +204,7 @@ class PolicyTrainer(GRPOTrainer):
         rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
         ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
         attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.accelerator.unwrap_model(self.model), self.copy_of("base"))
+        models = (self.policy, self.copy_of("base"))
         logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
         now, base = (one.log_softmax(-1) for one in logits)
         self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
@@ -266,11 +272,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _by_row(self, plain: Plain, packed: Score, ids: Any, mask: Any, columns: int, rows_at_a_time: int) -> Any:
         """What `plain` gives, by way of `packed` where the policy can be read so and that is cheaper."""
-        policy = self.accelerator.unwrap_model(self.model)
-        sizes = policy.config.get_text_config()
+        sizes = self.policy.config.get_text_config()
         if self.packs is None:
             ways = self._ways(self.model, False)
-            self.packs = takes(policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
         score = packed if self.packs else None
         return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
 
@@ -297,11 +302,10 @@ class PolicyTrainer(GRPOTrainer):
 
     def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
         """The mask as the policy's attention takes it: what is added to scores, where it is written out."""
-        policy = self.accelerator.unwrap_model(self.model)
-        if policy.config.get_text_config()._attn_implementation != "eager":
+        if self.policy.config.get_text_config()._attn_implementation != "eager":
             return allowed
-        zeros = torch.zeros(allowed.shape, dtype=policy.dtype, device=allowed.device)
-        return zeros.masked_fill(~allowed, torch.finfo(policy.dtype).min)
+        zeros = torch.zeros_like(allowed, dtype=self.policy.dtype)
+        return zeros.masked_fill(~allowed, torch.finfo(self.policy.dtype).min)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
@@ -355,24 +359,30 @@ class PolicyTrainer(GRPOTrainer):
     def copy_of(self, name: str) -> Any:
         """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
         if name not in self.copies:
-            self.copies[name] = load_configured(self.configuration)[0].requires_grad_(False)
-            add_fused_lm_head(self.copies[name], temperature=self.temperature)
+            copy = load_configured(self.configuration)[0].requires_grad_(False)
+            add_fused_lm_head(copy, temperature=self.temperature)
+            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
+            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
         return self.copies[name]
 
-    def sampler(self, q: str) -> Any:
-        """The model that samples this step's responses."""
-        if q == "policy" or q == "policy_and_teacher":
-            return self.accelerator.unwrap_model(self.model)
-        fresh, model = q not in self.copies, self.copy_of(q)
+    @contextmanager
+    def sampler(self, q: str) -> Iterator[Any]:
+        """The model that samples this step's responses, whole in every process as long as the context lasts."""
+        fresh, model = q not in self.copies, self.model_wrapped
+        if q not in ("policy", "policy_and_teacher"):
+            model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
             with self.phase("sync"):
                 self._give_weights(model)
-        return model
+        kwargs: Any = self.args.gradient_checkpointing_kwargs
+        with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
+            yield found
 
     def _give_weights(self, sampler: Any) -> None:
         """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.accelerator.unwrap_model(self.model), prompt_ids(self.processing_class, mismatch.PROBE)
-        sampler.load_state_dict(own.state_dict())
+        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
+        with sharded.gathered(own), sharded.gathered(sampler, changed=True) as copy:
+            copy.load_state_dict(own.state_dict())
         now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
         limit = self.configuration.train.mismatch_limit
         mismatch.check_sync(now, self.probe, torch.finfo(sampler.dtype).eps, limit)
@@ -380,16 +390,16 @@ class PolicyTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if "snapshot" in self.copies and self.args.should_save:
+        if "snapshot" in self.copies:
             file = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}" / SNAPSHOT
-            file.parent.mkdir()
-            save_model(self.copies["snapshot"], str(file))
+            sharded.save(self.copies["snapshot"], file, write=self.args.should_save)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / SNAPSHOT
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Where weights are loaded otherwise under DeepSpeed, this is called all the same."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        file = Path(checkpoint or "") / SNAPSHOT
         if file.is_file():
-            load_model(self.copy_of("snapshot"), str(file))
+            sharded.load(self.copy_of("snapshot"), file)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""

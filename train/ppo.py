@@ -71,7 +71,7 @@ class PPOTrainer(PolicyTrainer):
     @torch.no_grad()
     def _values(self, output: dict[str, Any]) -> torch.Tensor:
         """The critic's, as it is now."""
-        model = self.accelerator.unwrap_model(self.model)
+        model = self.policy
         own = critic.of(model)
 
         def plain(ids: torch.Tensor, mask: torch.Tensor, columns: int) -> Any:
@@ -181,7 +181,7 @@ class PPOTrainer(PolicyTrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The policy as any other, so that `from_pretrained` loads it; the critic beside it."""
         if state_dict is None:
-            state_dict = self.accelerator.unwrap_model(self.model).state_dict()
+            state_dict = self.policy.state_dict()
         policy, values = critic.split(state_dict)
         super()._save(output_dir, policy)
         if self.args.should_save:

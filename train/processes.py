@@ -1,11 +1,29 @@
 """The processes of one run, as torchrun and accelerate number them; a run started plainly is one."""
 
+import ctypes
 import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from conf.errors import UserError
+from conf.files import write_json
+
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def rank() -> int:
     """This process's number; 0 writes the run's files."""
     return int(os.environ.get("RANK", "0"))
+
+
+def local_rank() -> int:
+    """Its number on this machine, and that of its device."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def count() -> int:
@@ -32,3 +50,36 @@ def gathered(values: list[int]) -> list[list[int]]:
     tensor = torch.tensor([values], dtype=torch.int64, device=PartialState().device)
     rows: list[list[int]] = gather(tensor).tolist()
     return rows
+
+
+def settle(device: str, zero_stage: int) -> None:
+    """Before torch.distributed begins: this process's device, and no C++ of DeepSpeed's, which would be compiled."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.set_device(local_rank())
+    elif zero_stage:
+        from deepspeed import ops
+
+        ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if zero_stage:
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
+
+
+def watched(work: Callable[[], None], folder: Path) -> None:
+    """Do `work`, one of the processes of the run in `folder`: leave a note where it fails, and die with the launcher.
+
+    Where one process fails the others fail for the lack of it; the notes tell which was first (launch/ranks.py).
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return work()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    try:
+        work()
+    except Exception as error:
+        mistake = isinstance(error, UserError)
+        text = str(error) if mistake else "".join(traceback.format_exception(error)[-8:]).strip()
+        note = {"time": time.time(), "rank": rank(), "code": 2 if mistake else 1, "text": text}
+        write_json(folder / f"failed-rank-{rank()}.json", note)
+        raise

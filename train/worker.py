@@ -31,6 +31,8 @@ def run(folder: Path) -> None:
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
+    if checkpoint:
+        checkpoints.check_processes(checkpoint)
     book = Ledger(ledger.opening(configuration, checkpoint), flops.read(configuration.model.path))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book)
@@ -62,7 +64,9 @@ def _train(
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
     def evaluate(tuned: Any, step: int) -> None:
-        evaluate_checkpoint(configuration, folder, trainer.accelerator.unwrap_model(tuned), tokenizer, step)
+        whole = not configuration.hardware.zero_stage  # else no process holds the model in its own precision
+        live = trainer.accelerator.unwrap_model(tuned) if whole else load_saved(configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, live, tokenizer, step)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
@@ -111,10 +115,17 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     """Evaluate the checkpoint a cut run left behind unevaluated."""
     if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
         return
+    from models.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(configuration.model.path, configuration.model.trust_remote_code)
+    evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
+
+
+def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
+    """The model of a sealed checkpoint, whole and in this process alone."""
     from models.loading import load_configured
 
-    model, tokenizer = load_configured(configuration, str(folder / "checkpoints" / checkpoints.name(step)))
-    evaluate_checkpoint(configuration, folder, model, tokenizer, step)
+    return load_configured(configuration, str(folder / "checkpoints" / checkpoints.name(step)))[0]
 
 
 def settle(configuration: Configuration, folder: Path) -> None:
@@ -135,6 +146,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
         raise UserError(
             "hardware.device=cuda", "torch sees no GPU here", "set hardware=cpu, or install the CUDA build of torch"
         )
+    processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
 

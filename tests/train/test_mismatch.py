@@ -1,5 +1,6 @@
 """The sampler's log-probabilities against the trainer's, and runs whose sampler has other weights than it should."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_rounding_to_bfloat16_is_within_the_limit(made):
 
 def test_responses_of_other_weights_end_the_run_before_the_update(made):
     trainer = made("grpo", steps=3)
-    trainer.sampler = lambda q: trainer.copy_of("base")  # as if the weights had never reached it
+    trainer.sampler = lambda q: nullcontext(trainer.copy_of("base"))  # as if the weights had never reached it
     with pytest.raises(UserError) as caught:
         trainer.train()
     assert trainer.state.global_step == 1  # the base's own responses are right in the first step
@@ -107,7 +108,7 @@ def test_responses_of_other_weights_end_the_run_before_the_update(made):
 
 def test_without_a_limit_it_is_told_and_nothing_more(made):
     trainer = made("grpo", train__mismatch_limit=0.0)
-    trainer.sampler = lambda q: trainer.copy_of("base")
+    trainer.sampler = lambda q: nullcontext(trainer.copy_of("base"))
     log = logged(trainer)
     assert log[0][MEAN] < 1e-4 and log[1][MEAN] > 0.1 and log[1][RATIOS[0]] < 0.9
 
@@ -150,7 +151,8 @@ def test_the_probe_changes_nothing(made):
     trainer = made("iterative_rft")
     model = trainer.model.train()
     before, state = {name: one.clone() for name, one in model.state_dict().items()}, torch.get_rng_state()
-    trainer.sampler("snapshot")
+    with trainer.sampler("snapshot"):
+        pass
     assert model.training and torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
     assert torch.equal(trainer.probe.trained, trainer.probe.sampling)

@@ -1,0 +1,45 @@
+"""What a run may ask of its devices: processes, ZeRO, precision, an adapter in place of all parameters."""
+
+from conf.errors import UserError
+from conf.schema import Configuration
+
+
+def check(configuration: Configuration) -> None:
+    """UserError where no launcher can start it, where rows would weigh unequally, or where training stands still."""
+    _check_model(configuration)
+    _check_hardware(configuration)
+
+
+def _check_model(configuration: Configuration) -> None:
+    """Refuse parameters in which training stands still, and an adapter where a copy of the policy is sampled."""
+    model, recipe = configuration.model, configuration.recipe
+    if model.dtype == "bfloat16" and not model.lora_rank and not model.allow_pure_bfloat16:
+        why = "without float32 master weights RL's small updates round away: bfloat16 keeps 8 bits of a weight"
+        change = "set model.dtype=float32 (with hardware.mixed_precision=bf16 for speed), or model.allow_pure_bfloat16"
+        raise UserError("model.dtype=bfloat16", why, f"{change}=true")
+    if model.lora_rank and recipe.q == "snapshot":
+        why = "the snapshot is a copy of a whole model, and an adapter is not one"
+        raise UserError(
+            f"model.lora_rank={model.lora_rank} with recipe.q=snapshot", why, "set model.lora_rank=0, or another recipe"
+        )
+
+
+def _check_hardware(configuration: Configuration) -> None:
+    """Refuse a spread over devices that no launcher can start, or that weighs rows unequally."""
+    hardware = configuration.hardware
+    rows = configuration.train.prompts_per_step * configuration.responses_per_prompt
+    if rows % hardware.processes:
+        given = f"hardware.processes={hardware.processes} with {rows} responses a step"
+        change = f"make train.prompts_per_step a multiple of {hardware.processes}"
+        raise UserError(given, "processes with more rows than others would weigh them less", change)
+    if hardware.zero_stage < {"none": 0, "optimizer": 1, "all": 3}[hardware.offload]:
+        given = f"hardware.offload={hardware.offload} with hardware.zero_stage={hardware.zero_stage}"
+        why = "ZeRO moves the optimizer from stage 1 on, and parameters in stage 3 only"
+        raise UserError(given, why, "set hardware.zero_stage=3, or hardware.offload=none")
+    if hardware.device == "cpu" and hardware.zero_stage and hardware.mixed_precision == "bf16":
+        given = f"hardware.mixed_precision=bf16 with hardware.zero_stage={hardware.zero_stage} on a CPU"
+        raise UserError(given, "DeepSpeed has no bfloat16 there", "set hardware.mixed_precision=no")
+    if hardware.zero_stage == 3 and hardware.processes > 1 and configuration.recipe.dynamic_sampling:
+        given = f"recipe.dynamic_sampling={configuration.recipe.dynamic_sampling} with hardware.zero_stage=3"
+        why = "the model is gathered to sample, and a process without equal groups would not come"
+        raise UserError(given, why, "set hardware.zero_stage=2, or recipe.dynamic_sampling=0")
