@@ -4,12 +4,14 @@ Two ways to compute one model never round alike, so the two differ a little (in 
 sampler with other weights, or another temperature, template or mask, differs by more.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 
 from conf.errors import UserError
 from models.generation import evaluating
+from train import sharded
 
 PROBE = "What is 12 + 30 * 4? Think step by step, then write the answer: 0123456789."
 NOTHING = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, -torch.inf], dtype=torch.float64)  # the `gap` of no tokens
@@ -33,9 +35,10 @@ def gap(trained: torch.Tensor, sampled: torch.Tensor, mask: torch.Tensor) -> tor
     return torch.stack([known.sum().double(), size.sum(), ratio.sum(), size.max(), ratio.max(), highest])
 
 
-def together(gaps: torch.Tensor) -> torch.Tensor:
-    """One `gap` [6] of several [n, 6]."""
-    return torch.cat([gaps[:, :3].sum(0), gaps[:, 3:].amax(0)])
+def together(gaps: Iterable[torch.Tensor]) -> torch.Tensor:
+    """One `gap` [6] of several."""
+    rows = torch.stack(list(gaps))
+    return torch.cat([rows[:, :3].sum(0), rows[:, 3:].amax(0)])
 
 
 def summary(gap: torch.Tensor) -> dict[str, float]:
@@ -60,6 +63,18 @@ def check_step(found: dict[str, float], limit: float) -> None:
         why = f"train.mismatch_limit={limit:g}: the responses are another model's, and the ratio to it is taken for 1"
         change = "make both compute alike (model.dtype, model.attn_implementation), or raise train.mismatch_limit"
         raise UserError(given, why, change)
+
+
+def give_weights(policy: Any, sampler: Any, text: list[int], before: Probe | None, limit: float) -> Probe:
+    """Load the policy's weights into a model of the same kind; what both make of `text` then, for the next time.
+
+    UserError where the sampler has other weights afterwards: see `check_sync`.
+    """
+    with sharded.gathered(policy), sharded.gathered(sampler, changed=True) as copy:
+        copy.load_state_dict(policy.state_dict())
+    now = Probe(*(log_probabilities(model, text) for model in (policy, sampler)))
+    check_sync(now, before, torch.finfo(sampler.dtype).eps, limit)
+    return now
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ q: train/responses.py, and here what samples. w: train/weights.py. s: train/surr
 Where they meet: train/policy_trainer.py.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from models.render import prompt_ids
 from models.seeds import stream
 from train import responses, rewarding
 from train.arguments import share, shared
-from train.policy_trainer import PolicyTrainer
+from train.clock import Clock
+from train.policy_trainer import PHASES, PolicyTrainer
 from train.ppo import PPOTrainer
 from train.records import Records
 
@@ -93,7 +93,7 @@ def build(
         processing_class=tokenizer,
         rollout_func=_rollout(configuration, tokenizer),
     )
-    trainer.configuration, trainer.ledger, trainer.seconds = configuration, records.ledger, defaultdict(float)
+    trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(PHASES)
     trainer.copies, trainer.gaps = {}, []
     if isinstance(trainer, PPOTrainer):
         trainer.attach_critic()

@@ -1,7 +1,6 @@
 """TRL's GRPOTrainer with a recipe's w and surrogate in the places of its own, and its costs booked."""
 
-import time
-from collections import defaultdict
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn.functional import pad
 from trl import GRPOTrainer
 from trl.models import prepare_deepspeed, unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
@@ -21,11 +21,13 @@ from models.packing import Score, takes
 from models.render import prompt_ids
 from models.trimming import Plain
 from train import dynamic, mismatch, responses, sharded, surrogates, weights
+from train.clock import Clock
+from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
-PHASES = (*BOOKED, "logps", "values", "sync")
+PHASES = (*BOOKED, "logps", "values", "sync", "measure")
 
 
 class Parts(NamedTuple):
@@ -49,7 +51,7 @@ class PolicyTrainer(GRPOTrainer):
 
     configuration: Configuration
     ledger: Ledger
-    seconds: defaultdict[str, float]  # by phase, since the last log
+    clock: Clock
     examples: Sequence[responses.Row] = ()  # of this process's present step
     rows: Sequence[Row] = ()  # tokens of prompts and responses of them
     taught: Sequence[bool] = ()  # which of them are a teacher's
@@ -85,6 +87,10 @@ class PolicyTrainer(GRPOTrainer):
                 self.rewards = self.accelerator.gather(empty)
             else:
                 self.rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+        if "accuracy" in self.reward_func_names:
+            scores = self.rewards[:, self.reward_func_names.index("accuracy")]
+            for name, share in weights.unanimous(scores.view(-1, self.configuration.responses_per_prompt)).items():
+                self._metrics["train"][f"frac_prompts_all_{name}"].append(share)
         return self.rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -183,34 +189,25 @@ class PolicyTrainer(GRPOTrainer):
 
     def _logps(self, model: Any, inputs: Any, **options: Any) -> tuple[torch.Tensor, Any]:
         """(log-probabilities, entropies) [rows, tokens] of the responses."""
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
-        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
         size = None if torch.is_grad_enabled() else self.args.per_device_train_batch_size
-        found = self._get_per_token_logps_and_entropies(
-            model, ids, attention, inputs["completion_ids"].size(1), batch_size=size, **options
-        )
+        found = self._get_per_token_logps_and_entropies(model, *responses.whole(inputs), batch_size=size, **options)
         return found[0], found[1]
 
     def _note(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
-        """Log the mean of `values` over the tokens of all processes."""
+        """Log the mean of `values` over the tokens of all processes; nothing where there are none."""
         totals = torch.stack([(values.detach() * mask).sum(), mask.sum().to(values.dtype)])
         total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
-        self._metrics["train"][name].append(total / max(1.0, count))
+        self._metrics["train"][name].append(total / count if count else math.nan)
 
-    @torch.no_grad()
     def _measure_drift(self, output: Any, mask: torch.Tensor) -> None:
-        """Log KL(policy || base) in nats a token on the first responses of the step: exact over the vocabulary, and k3
-        (Schulman 2020) where they are the policy's own. A measurement, so no FLOPs of it are booked."""
-        rows, length = slice(self.configuration.train.kl_rows), mask.size(1)
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)[rows]
-        attention = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[rows]
-        models = (self.policy, self.copy_of("base"))
-        logits = [one(input_ids=ids, attention_mask=attention).logits[:, -length - 1 : -1].float() for one in models]
-        now, base = (one.log_softmax(-1) for one in logits)
-        self._note("kl_base/exact", (now.exp() * (now - base)).sum(-1), mask[rows])
-        if self.parts().q == "policy":
-            drift = (base - now).gather(-1, ids[:, -length:, None])[..., 0]
-            self._note("kl_base/k3", drift.exp() - drift - 1, mask[rows])
+        """Log KL(policy || base) on the first responses of the step. A measurement, so no FLOPs of it are booked."""
+        ids, attention, columns = responses.whole(output)
+        ids, attention, mask = (one[: self.configuration.train.kl_rows] for one in (ids, attention, mask))
+        learned = pad(mask, (ids.size(1) - columns, 0))
+        with self.phase("measure"):
+            found = divergence(self.policy, self.copy_of("base"), ids, attention, learned)
+        for name, values in zip((EXACT, K3), found, strict=True):
+            self._note(name, values, learned)
 
     # --- whose responses they are -------------------------------------------------------------------------------------
 
@@ -228,7 +225,7 @@ class PolicyTrainer(GRPOTrainer):
     def _tell_mismatch(self) -> None:
         """Log how far they are over the step's tokens in all processes. UserError where the sampler should have been
         the policy and was not."""
-        own = mismatch.together(torch.stack([mismatch.NOTHING.to(self.accelerator.device), *self.gaps]))
+        own = mismatch.together([mismatch.NOTHING.to(self.accelerator.device), *self.gaps])
         self.gaps = []
         found = mismatch.summary(mismatch.together(self.accelerator.gather(own).view(-1, 6)))
         for name, value in found.items():
@@ -323,26 +320,20 @@ class PolicyTrainer(GRPOTrainer):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the seconds inside as seconds/`name` of the step, and in the ledger what it has a column for."""
-        start = time.monotonic()
-        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext():
+        with self.ledger.timed(f"seconds_{name}") if name in BOOKED else nullcontext(), self.clock.phase(name):
             yield
-        self.seconds[name] += time.monotonic() - start
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        start = time.monotonic()
+        self.clock.start()
         loss = super().training_step(*args, **kwargs)
         if self.configuration.samples and self._step % self.current_gradient_accumulation_steps == 0:
             self._tell_mismatch()
-        self.seconds["step"] += time.monotonic() - start
         return loss
 
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """TRL's, with the seconds that each phase took since the last time; `update` is what is left of the step."""
-        if self.seconds["step"]:
-            apart = {name: self.seconds[name] for name in PHASES}
-            for name, took in (apart | {"update": self.seconds["step"] - sum(apart.values())}).items():
-                self._metrics["train"][f"seconds/{name}"].append(took)
-            self.seconds.clear()
+        """TRL's, with the seconds that each phase of the step took."""
+        for name, took in self.clock.tell().items():
+            self._metrics["train"][name].append(took)
         super().log(*args, **kwargs)
 
     def _book(self, mask: torch.Tensor) -> None:
@@ -372,21 +363,12 @@ class PolicyTrainer(GRPOTrainer):
         if q not in ("policy", "policy_and_teacher"):
             model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
+            text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
             with self.phase("sync"):
-                self._give_weights(model)
+                self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
-
-    def _give_weights(self, sampler: Any) -> None:
-        """The policy's as they are now. UserError where the sampler has others afterwards."""
-        own, text = self.policy, prompt_ids(self.processing_class, mismatch.PROBE)
-        with sharded.gathered(own), sharded.gathered(sampler, changed=True) as copy:
-            copy.load_state_dict(own.state_dict())
-        now = mismatch.Probe(*(mismatch.log_probabilities(model, text) for model in (own, sampler)))
-        limit = self.configuration.train.mismatch_limit
-        mismatch.check_sync(now, self.probe, torch.finfo(sampler.dtype).eps, limit)
-        self.probe = now
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

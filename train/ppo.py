@@ -19,6 +19,7 @@ from models import critic
 from models.loading import load_configured
 from train import surrogates, weights
 from train.policy_trainer import Parts, PolicyTrainer
+from train.responses import whole
 
 WEIGHTS = "critic/model.safetensors"  # in a checkpoint
 
@@ -122,7 +123,6 @@ class PPOTrainer(PolicyTrainer):
         learns = self.finished >= recipe.value_warmup_steps
         logps, entropies, values = self._seen(model, inputs, "all" if learns else "head")
         self._compare_first(logps)
-        self._compare_first(logps)
         old, advantages = inputs.get("old_per_token_logps", logps.detach()), inputs["advantages"]
         losses = -surrogates.clipped(logps, old, advantages, recipe.epsilon, recipe.epsilon_high)
         value, clipped = surrogates.value_loss(values, inputs["values"], inputs["returns"], recipe.cliprange_value)
@@ -193,12 +193,6 @@ class PPOTrainer(PolicyTrainer):
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         own = critic.of(self.model if model is None else model)
         own.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS))
-
-
-def whole(output: Any) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """(ids, attention mask) [rows, prompt and response tokens] and how many columns are the responses'."""
-    ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
-    return ids, torch.cat([output["prompt_mask"], output["completion_mask"]], 1), output["completion_ids"].size(1)
 
 
 def before_tokens(values: torch.Tensor, columns: int) -> torch.Tensor:

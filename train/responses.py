@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 
 from conf.errors import UserError
@@ -58,6 +59,12 @@ def _weighs(configuration: Configuration) -> bool:
     """Whether the arm weighs its teacher's responses, wrong ones too; others imitate the targets, which are right."""
     recipe = configuration.recipe
     return recipe.q == "teacher" and recipe.w != "one" and not recipe.teacher_steps
+
+
+def whole(output: Any) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """(ids, attention mask) [rows, prompt and response tokens] and how many columns are the responses'."""
+    ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
+    return ids, torch.cat([output["prompt_mask"], output["completion_mask"]], 1), output["completion_ids"].size(1)
 
 
 def _taught(configuration: Configuration, tokenizer: Any, row: Row, written: Mapping[str, list[Ids]] | None) -> Any:

@@ -4,6 +4,7 @@ L = - mean over the response tokens of a step of log pi(y_t | x, y_<t)
 (q, w, surrogate, beta) = (teacher, 1, log, 0)
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,76 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from conf.schema import Configuration
+from models.loading import load_configured
+from train import processes
 from train.arguments import shared
+from train.clock import Clock
+from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 from train.records import Records
 
 
 class StoredOrderSFTTrainer(SFTTrainer):
-    """TRL's trainer, with every step's rows booked in the ledger."""
+    """TRL's trainer, with every step's rows booked in the ledger, and the policy measured against the base."""
 
+    configuration: Configuration
     ledger: Ledger
-    prompts_per_step: int
+    clock: Clock
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lengths: list[torch.Tensor] = []  # a micro-batch each: [2, rows], tokens of rows and of their responses
+        self.drift: list[torch.Tensor] = []  # a measured micro-batch each: [3], sums of exact and k3, tokens
+        self.base: Any = None  # as it was
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        self.clock.start()
+        measured = sum(batch.size(1) for batch in self.lengths)
+        self._measure_drift(inputs, self.configuration.train.kl_rows - measured)
         self.lengths.append(torch.stack([inputs["attention_mask"].sum(1), (inputs["labels"] != -100).sum(1)]))
         if len(self.lengths) == self.args.gradient_accumulation_steps:
             self._book()
         return super().training_step(model, inputs, *args, **kwargs)
+
+    @torch.no_grad()
+    def _measure_drift(self, inputs: dict[str, Any], rows: int) -> None:
+        """KL(policy || base) on up to so many rows of a micro-batch. A measurement, so no FLOPs of it are booked."""
+        if rows <= 0:
+            return
+        with self.clock.phase("measure"):
+            if self.base is None:
+                self.base = load_configured(self.configuration)[0]
+            ids, attention, labels = (inputs[name][:rows] for name in ("input_ids", "attention_mask", "labels"))
+            mask, policy = labels != -100, self.accelerator.unwrap_model(self.model)
+            found = divergence(policy, self.base, ids, attention, mask)
+            self.drift.append(torch.stack([*((one * mask).sum().double() for one in found), mask.sum().double()]))
 
     def _book(self) -> None:
         """The step's rows at once: the device is waited for once a step, not once a micro-batch."""
         totals, responses = torch.cat(self.lengths, dim=1).tolist()
         rows = [(total - response, response) for total, response in zip(totals, responses, strict=True)]
         shown = [row for row in rows if row[1]]  # a row without a target answers nothing
-        self.ledger.show(self.prompts_per_step if self.accelerator.is_main_process else 0, shown)
+        prompts = self.configuration.train.prompts_per_step if self.accelerator.is_main_process else 0
+        self.ledger.show(prompts, shown)
         self.ledger.train(rows, passes=1, learned=sum(responses))
-        self.lengths = []
+        self._tell(responses)
+        self.lengths, self.drift = [], []
+
+    def _tell(self, lengths: list[int]) -> None:
+        """Log how long the targets are (0: there is none), and how far the policy was from the base."""
+        told = [length for own in processes.gathered(lengths) for length in own if length] or [0]
+        for name, value in (("mean", sum(told) / len(told)), ("min", min(told)), ("max", max(told))):
+            self._metrics["train"][f"completions/{name}_length"].append(value)
+        if self.drift:
+            exact, k3, tokens = self.accelerator.reduce(torch.stack(self.drift).sum(0), "sum").tolist()
+            for name, total in ((EXACT, exact), (K3, k3)):
+                self._metrics["train"][name].append(total / tokens if tokens else math.nan)
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """TRL's, with the seconds that each phase of the step took."""
+        for name, took in self.clock.tell().items():
+            self._metrics["train"][name].append(took)
+        super().log(*args, **kwargs)
 
 
 def build(
@@ -73,7 +115,7 @@ def build(
     trainer = StoredOrderSFTTrainer(
         model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
     )
-    trainer.ledger, trainer.prompts_per_step = records.ledger, configuration.train.prompts_per_step
+    trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(("measure",))
     return trainer
 
 

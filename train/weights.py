@@ -69,6 +69,14 @@ def gae(
     return advantages, (advantages + values) * mask
 
 
+def unanimous(scores: torch.Tensor) -> dict[str, float]:
+    """Shares of the groups whose responses are all `right` (1) and all `wrong` (0), those without a score (NaN) aside;
+    NaN where there is no score at all."""
+    judged, right = (~scores.isnan()).sum(1), scores.nansum(1)
+    found = {"right": (right == judged) & (judged > 0), "wrong": (right == 0) & (judged > 0)}
+    return {name: own.float().mean().item() if judged.any() else torch.nan for name, own in found.items()}
+
+
 def deviation(values: torch.Tensor, dim: int) -> torch.Tensor:
     """Unbiased standard deviation along `dim`, kept; NaN left out, and the result where fewer than two are left."""
     count = (~values.isnan()).sum(dim, keepdim=True)

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from evaluation.report.training import CURVES
+
 matplotlib.use("Agg")
 
 GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
@@ -58,6 +60,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
         "gains": gains,
         "steps": steps,
+        "training": training,
         "spending": spending,
         "pass_at_k": pass_at_k,
         "strategies": strategies,
@@ -167,6 +170,33 @@ def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
     tables = [dict(zip(run["steps"], run["greedy"][group], strict=True)) for run in runs]
     shared = [step for step in tables[0] if all(table.get(step) is not None for table in tables)]
     return {step: sum(table[step] for table in tables) / len(tables) for step in shared}
+
+
+def training(results: dict[str, Any]) -> Figure | None:
+    """What each step logged: mean over seeds, and a band over them where the arms are few."""
+    found, color = results["training"], colors(results)
+    if not found:
+        return None
+    figure = Figure(figsize=(8.6, 2.4 * -(-len(found) // 3) + 0.5), layout="constrained")
+    panels = list(figure.subplots(-(-len(found) // 3), min(3, len(found)), squeeze=False).flat)
+    for axes, (metric, arms) in zip(panels, found.items(), strict=False):
+        axes.set_title(CURVES[metric], loc="left", fontweight="bold")
+        for arm, curve in arms.items():
+            axes.plot(curve["steps"], curve["mean"], color=color[arm], linewidth=1.3, label=arm)
+            if len(results["arms"]) <= FEW_ARMS:
+                axes.fill_between(
+                    curve["steps"], curve["low"], curve["high"], color=color[arm], alpha=0.18, linewidth=0
+                )
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if metric == "grad_norm":
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
+    _legend(figure, max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0])))
+    return figure
 
 
 def spending(results: dict[str, Any]) -> Figure | None:

@@ -7,6 +7,7 @@ from evaluation.report import budgets, measures
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.training import curves
 from evaluation.scores import mean_of
 
 BASE = "base"
@@ -48,6 +49,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         },
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
+        "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
         "front": sweep,

@@ -33,6 +33,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "spending": _spending(results),
         "pass_at_k": _pass_at_k(results),
         "steps": _steps(results),
+        "training": _training(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
         "front": iter(
@@ -129,6 +130,13 @@ def _spending(results: dict[str, Any]) -> Rows:
                 units = {f"{name}_{unit}": values[place] for name in SPENT for unit, values in run[name].items()}
                 scores = {f"greedy_{group}": values[place] for group, values in run["greedy"].items()}
                 yield {"arm": arm, "seed": run["seed"], "step": step, **units, **scores}
+
+
+def _training(results: dict[str, Any]) -> Rows:
+    for metric, arms in results["training"].items():
+        for arm, curve in arms.items():
+            for point in zip(*curve.values(), strict=True):
+                yield {"metric": metric, "arm": arm} | dict(zip(("step", "mean", "low", "high"), point, strict=True))
 
 
 def _strategies(results: dict[str, Any]) -> Rows:

@@ -82,13 +82,22 @@ def write_run(
     start = {"git": {"commit": "0" * 40}, "device": "cpu", "packages": {"trl": "1.16.0"}}
     write_json(folder / "manifest.json", {"base": "0" * 64, "starts": [start]})
     steps = range(1, max(skills) + 1)
-    drift = "kl_base/exact" if RECIPES[arm]["trainer"] == "policy" else "unused"
     write_rows(folder / "ledger.jsonl", [ledger_row(step, 16 if arm == "grpo" else 1) for step in steps])
-    write_rows(folder / "metrics.jsonl", [{"step": step, "loss": 1.0, drift: 0.01 * step + seed} for step in steps])
+    write_rows(folder / "metrics.jsonl", [metrics_row(arm, seed, step) for step in steps])
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def metrics_row(arm: str, seed: int, step: int) -> dict[str, float]:
+    """As training logs it; an arm that imitates earns no rewards, and one step of one seed had nothing to measure."""
+    rng = random.Random(f"{arm}{seed}{step}")
+    row = {"step": step, "completions/mean_length": rng.uniform(20, 30), "entropy": rng.uniform(0.2, 0.4)}
+    row |= {"grad_norm": rng.uniform(0.1, 2), "loss": rng.uniform(-1, 1)}
+    if arm == "grpo":
+        row["rewards/accuracy/mean"] = rng.random()
+    return row if (seed, step) == (1, 3) else row | {"kl_base/exact": rng.uniform(0, 0.01) * step}
 
 
 def ledger_row(step: int, samples: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conf.errors import UserError
-from conf.files import read_json
+from conf.files import read_json, read_jsonl
 from evaluation.report import write_report
 from evaluation.report.setting import front
 from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_run, write_sweep
@@ -50,7 +50,7 @@ def test_code_machine_and_rows_are_told(written):
 def test_everything_documented_is_there(written):
     root, index = written
     assert index == root / "report" / "index.html"
-    for name in ("gains", "steps", "pass_at_k", "strategies", "front"):
+    for name in ("gains", "steps", "training", "pass_at_k", "strategies", "front"):
         assert (root / "report/figures" / f"{name}.png").stat().st_size > 1000
         assert (root / "report/figures" / f"{name}.svg").is_file()
     for name in (
@@ -60,6 +60,7 @@ def test_everything_documented_is_there(written):
         "budgets",
         "pass_at_k",
         "steps",
+        "training",
         "strategies",
         "counts",
         "front",
@@ -99,6 +100,35 @@ def test_results_repeat_the_files(written):
         assert results["scores"]["base"]["groups"][group]["greedy"]["low"] == pytest.approx(own["greedy"]["low"])
         assert results["pass_at_k"]["base"][group] == pytest.approx(own["pass_at_k"])
     assert results["budgets"][0]["prompts_shown"] == 960
+
+
+def test_training_curves_are_the_mean_and_the_spread_of_what_each_seed_logged(written):
+    root, index = written
+    found = read_json(root / "report/results.json")["training"]
+    assert set(found["rewards/accuracy/mean"]) == {"grpo"} and set(found["entropy"]) == {"sft", "grpo"}
+    assert 3 not in found["kl_base/exact"]["sft"]["steps"] and 4 in found["kl_base/exact"]["sft"]["steps"]
+    table = list(csv.DictReader((root / "report/tables/training.csv").open()))
+    for metric, arms in found.items():
+        for arm, curve in arms.items():
+            logs = [read_jsonl(root / f"arms/{arm}/seed-{seed}/metrics.jsonl") for seed in (0, 1)]
+            expected = [
+                values
+                for values in zip(*([row.get(metric) for row in log] for log in logs), strict=True)
+                if None not in values
+            ]
+            assert curve["mean"] == pytest.approx([sum(values) / 2 for values in expected])
+            assert curve["low"] == list(map(min, expected)) and curve["high"] == list(map(max, expected))
+            own = [float(row["mean"]) for row in table if (row["metric"], row["arm"]) == (metric, arm)]
+            assert own == pytest.approx(curve["mean"])
+    assert "the band spans them" in index.read_text() and "The divergence was not measured" not in index.read_text()
+
+
+def test_without_metrics_there_are_no_training_curves(tmp_path):
+    root = write_experiment(tmp_path / "runs" / "bare")
+    for path in root.glob("arms/*/seed-*/metrics.jsonl"):
+        path.unlink()
+    index = write_report(root)
+    assert not (root / "report/figures/training.svg").exists() and "Step by step" not in index.read_text()
 
 
 def test_page_states_the_setting(written):

@@ -63,7 +63,7 @@ def test_the_measures_are_those_of_a_plain_loop_over_tokens():
         sampled[0] = np.nan if rows > 1 else sampled[0]
         differences += [t - s for t, s in zip(trained[mask], sampled[mask], strict=True) if s == s]
         parts.append(mismatch.gap(*map(torch.tensor, (trained, sampled, mask.astype(int)))))
-    found = mismatch.summary(mismatch.together(torch.stack(parts)))
+    found = mismatch.summary(mismatch.together(parts))
     ratios = [np.exp(d) for d in differences]
     assert found[MEAN] == pytest.approx(np.mean(np.abs(differences)))
     assert found[LARGEST] == pytest.approx(max(map(abs, differences)))
