@@ -1,12 +1,12 @@
 """What one arm takes of each device's memory, by part and phase, before it is started; the equations: docs/plan.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conf.errors import UserError
 from conf.schema import Configuration
 from launch import machine
-from models import memory, sizes
+from models import flops, memory, sizes
 from models.memory import Precision, States
 from models.sizes import Parameters, Shape
 
@@ -76,7 +76,7 @@ def trained(configuration: Configuration, of: Sized) -> tuple[float, float]:
     rank = configuration.model.lora_rank
     if not rank:
         return of.own.total, of.own.total
-    adapter = memory.adapter(of.shape, rank)
+    adapter = of.shape.layers * flops.adapter(replace(of.shape, lora_rank=rank))
     return of.own.total + adapter, adapter
 
 
@@ -104,7 +104,7 @@ def of(configuration: Configuration, micro_batch: int = 0) -> Needs:
     model, hardware = sized("model.path", configuration.model.path), configuration.hardware
     policy, both = (_states(configuration, model, *count(configuration, model)) for count in (trained, with_critic))
     always = _always(configuration, model, policy, both)
-    phases = {"loading": {"whole model": _loaded(configuration, model)}}
+    phases = _loading(configuration, model, always)
     if configuration.samples:
         phases["rollouts"] = always | _rollouts(configuration, model)
     asleep = not configuration.samples or configuration.plan.vllm_enable_sleep_mode
@@ -112,8 +112,9 @@ def of(configuration: Configuration, micro_batch: int = 0) -> Needs:
         phases[name] = always | parts | ({} if asleep else _vllm(configuration))
     phases["evaluation"] = always | _evaluation(configuration, model)
     here = hardware.processes // hardware.nodes
-    loading = here * model.own.total * {"float32": 4, "bfloat16": 2}[configuration.model.dtype]
-    return Needs(phases, max(here * both.host, loading if hardware.device == "cuda" else 0))
+    reading = 0 if hardware.device == "cpu" else 1 if hardware.zero_stage == 3 else here
+    loaded = reading * model.own.total * memory.WIDTHS[configuration.model.dtype]
+    return Needs(phases, max(here * both.host, loaded))
 
 
 def _states(configuration: Configuration, model: Sized, total: float, learned: float) -> States:
@@ -130,19 +131,31 @@ def _always(configuration: Configuration, model: Sized, policy: States, both: St
 
 
 def _copies(configuration: Configuration, model: Sized) -> float:
-    """Models that are read and not trained: spread by the policy trainer under ZeRO-3, whole otherwise."""
-    recipe, hardware = configuration.recipe, configuration.hardware
+    """Models that are read and not trained, spread under ZeRO-3 as the policy is."""
+    reference = (
+        configuration.recipe.beta > 0 and not configuration.model.lora_rank
+    )  # an adapter is switched off instead
+    count = _copied(configuration) + bool(reference)
+    share = configuration.hardware.processes if configuration.hardware.zero_stage == 3 else 1
+    return count * numbers(configuration).parameters * model.own.total / share
+
+
+def _copied(configuration: Configuration) -> int:
+    """Those of them that are loaded beside what is trained: the base, a snapshot."""
+    recipe = configuration.recipe
     drift = configuration.train.kl_rows or recipe.kl_coef or recipe.surrogate == "iw_sft"
     base = drift or recipe.q == "base" and configuration.samples
-    reference = recipe.beta > 0 and not configuration.model.lora_rank  # an adapter is switched off instead
-    count = bool(base) + (recipe.q == "snapshot") + bool(reference)
-    spread = hardware.zero_stage == 3 and recipe.trainer == "policy"
-    return count * numbers(configuration).parameters * model.own.total / (hardware.processes if spread else 1)
+    return bool(base) + (recipe.q == "snapshot")
 
 
-def _loaded(configuration: Configuration, model: Sized) -> float:
-    """Each process reads the whole model before ZeRO spreads it."""
-    return numbers(configuration).parameters * with_critic(configuration, model)[0]
+def _loading(configuration: Configuration, model: Sized, always: Parts) -> dict[str, Parts]:
+    """A model that ZeRO-3 does not spread as it is read, and every copy, is whole and in model.dtype for a moment."""
+    width, found = memory.WIDTHS[configuration.model.dtype], dict[str, Parts]()
+    if configuration.hardware.zero_stage < 3:
+        found["loading"] = {"whole model": width * with_critic(configuration, model)[0]}
+    if _copied(configuration):
+        found["loading a copy"] = always | {"whole model": width * model.own.total}
+    return found
 
 
 def _rollouts(configuration: Configuration, model: Sized) -> Parts:

@@ -7,6 +7,7 @@ docs/budgets.md has the formulas.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from models import sizes
 from models.sizes import Shape, shape
@@ -14,18 +15,28 @@ from models.sizes import Shape, shape
 Row = tuple[int, int]  # tokens of a prompt and of one response to it
 
 
-def read(path: str) -> Shape | None:
+def read(path: str, lora_rank: int = 0) -> Shape | None:
     """The sizes of the model at `path`, a folder or a hub id; None where unknown."""
     config = sizes.config(path)
-    return shape(config) if config else None
+    return shape(config, lora_rank) if config else None
 
 
 def layers(given: Shape, tokens: int, attended: int) -> int:
     """All layers on `tokens` tokens that attend to `attended` positions in sum over the tokens."""
+    scores = 4 * given.queries * attended  # and the weighted sum: 2 each
+    return given.layers * (2 * tokens * (matrices(given) + adapter(given)) + scores)
+
+
+def matrices(given: Shape) -> int:
+    """Weights of one layer's matrices."""
     attention = given.hidden_size * (2 * given.queries + 2 * given.keys)  # q and o, k and v
-    mlp = given.mlp_matrices * given.hidden_size * given.intermediate_size
-    scores = 4 * given.queries * attended  # 2 for them, 2 for the weighted sum
-    return given.layers * (2 * tokens * (attention + mlp) + scores)
+    return attention + given.mlp_matrices * given.hidden_size * given.intermediate_size
+
+
+def adapter(given: Shape) -> int:
+    """Weights that an adapter adds to one layer: rank times the inputs and outputs of each matrix."""
+    attention = 4 * given.hidden_size + 2 * given.queries + 2 * given.keys
+    return given.lora_rank * (attention + given.mlp_matrices * (given.hidden_size + given.intermediate_size))
 
 
 def head(given: Shape, positions: int) -> int:
@@ -57,7 +68,8 @@ def score(given: Shape, rows: Iterable[Row]) -> int:
 
 
 def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
-    """Forward and backward of rows whose loss lies on the response: three times a forward pass.
+    """Forward and backward of rows whose loss lies on the response: three times a forward pass; beside an adapter the
+    model's own matrices take no gradient, and count twice.
 
     `recomputed`: with gradient checkpointing the layers run forward once more.
     """
@@ -65,13 +77,14 @@ def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
     for prompt, response in rows:
         length = prompt + response
         total += (4 if recomputed else 3) * layers(given, length, length * length) + 3 * head(given, response)
+        if given.lora_rank:
+            total -= given.layers * 2 * length * matrices(given) + head(given, response)
     return total
 
 
-def value(given: Shape, rows: Iterable[Row]) -> int:
-    """The values of rows by a critic with layers of its own, forward only; its head is one column and not counted."""
-    lengths = [prompt + response for prompt, response in rows]
-    return sum(layers(given, length, length * length) for length in lengths)
+def headless(given: Shape) -> Shape:
+    """Of a critic on a copy of the model: its head is one column, and not counted."""
+    return replace(given, vocab_size=0)
 
 
 def of_parameters(parameters: float, tokens: int) -> float:

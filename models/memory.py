@@ -18,6 +18,9 @@ LIVE = 10**9  # parameters that ZeRO-3 holds whole at a time: DeepSpeed's stage3
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768  # of the tile of logits in TRL's chunked head
 
 
+WIDTHS = {"float32": 4, "bfloat16": 2}
+
+
 @dataclass(frozen=True)
 class Precision:
     """Bytes of a number: of parameters on the device, of products, and whether autocast makes copies for these."""
@@ -51,7 +54,7 @@ class States:
 def precision(dtype: str, mixed: str, zero_stage: int) -> Precision:
     """As model.dtype, hardware.mixed_precision and ZeRO make it: DeepSpeed keeps bfloat16 parameters and float32
     masters, autocast float32 parameters and bfloat16 copies."""
-    width = {"float32": 4, "bfloat16": 2}[dtype]
+    width = WIDTHS[dtype]
     if mixed == "no" or width == 2 and not zero_stage:
         return Precision(width, width, False, False)
     if zero_stage:
@@ -90,13 +93,6 @@ def states(
 def gathered(given: Parameters, numbers: Precision) -> float:
     """What ZeRO-3 holds whole at a time: parameters up to its limit, or the largest layer."""
     return numbers.parameters * min(given.total, max(LIVE, given.embedding, given.layer))
-
-
-def adapter(given: Shape, rank: int) -> int:
-    """Parameters of LoRA on every linear layer but the head (Hu et al. 2021, arXiv:2106.09685): rank * (in + out)."""
-    hidden, inner = given.hidden_size, given.intermediate_size
-    attention = 2 * (hidden + given.queries) + 2 * (hidden + given.keys)
-    return rank * given.layers * (attention + given.mlp_matrices * (hidden + inner))
 
 
 def layer(

@@ -34,6 +34,7 @@ class Shape:
     intermediate_size: int
     mlp_matrices: int
     vocab_size: int
+    lora_rank: int = 0  # of an adapter beside every matrix of the layers, which alone is trained
 
     @property
     def queries(self) -> int:
@@ -86,7 +87,7 @@ def published() -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def shape(config: Mapping[str, Any]) -> Shape | None:
+def shape(config: Mapping[str, Any], lora_rank: int = 0) -> Shape | None:
     """The sizes in a config.json; None for an architecture that is not counted (mixtures of experts among them)."""
     kind = config.get("model_type")
     if kind not in MLP_MATRICES:
@@ -101,6 +102,7 @@ def shape(config: Mapping[str, Any]) -> Shape | None:
         intermediate_size=config["intermediate_size"],
         mlp_matrices=MLP_MATRICES[kind],
         vocab_size=config["vocab_size"],
+        lora_rank=lora_rank,
     )
 
 

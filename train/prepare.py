@@ -14,20 +14,19 @@ def prepare(file: Path) -> None:
     """Compile, lock, evaluate the base; each is kept where it is done and still valid."""
     configuration = freeze.read(file)
     settle(configuration, file.parent)
-    import torch
-
     from data.compile import compile_dataset
     from evaluation.run import evaluate
     from models import digest
-    from models.loading import load_configured, read_dtype
+    from models.adapter import adapted
+    from models.loading import load_configured
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")
-    model, tokenizer = load_configured(configuration, trained=True)
-    write_json(folder / "lock.json", lock.measure(configuration, manifest, model, tokenizer))
-    model.to(configuration.hardware.device, getattr(torch, read_dtype(configuration)))  # as checkpoints are scored
-    weights = digest(configuration.model.path)
-    evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
+    model, tokenizer = load_configured(configuration)
+    write_json(folder / "lock.json", lock.measure(configuration, manifest, adapted(configuration, model), tokenizer))
+    del model  # a large one is not held twice
+    weights, as_read = digest(configuration.model.path), load_configured(configuration, read_only=True)[0]
+    evaluate(as_read, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
     freeze.mark(folder, "prepared.json")
 
 

@@ -1,6 +1,7 @@
 """Planned bytes against those that are there: tensors counted, what autograd keeps, DeepSpeed's own estimators."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
@@ -10,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from models import memory, sizes
+from models import flops, memory, sizes
 
 SIZES = {"hidden_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 80}
 SIZES |= {"intermediate_size": 700, "vocab_size": 500, "tie_word_embeddings": False}
@@ -156,7 +157,8 @@ def test_an_adapter_has_as_many_parameters_as_peft_makes():
     model = make()
     adapted = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"))
     found = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
-    assert memory.adapter(size(model)[0], 8) == found
+    shape = replace(size(model)[0], lora_rank=8)
+    assert shape.layers * flops.adapter(shape) == found
 
 
 QWEN3_14B = sizes.published()["Qwen/Qwen3-14B-Base"]
