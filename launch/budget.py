@@ -108,7 +108,11 @@ def row_costs(configuration: Configuration, data: Path) -> np.ndarray:
     import pyarrow.parquet as pq
 
     repeats = configuration.data.targets_per_prompt
-    shape = None if configuration.budget.match == "trained_tokens" else flops.read(configuration.model.path)
+    shape = (
+        None
+        if configuration.budget.match == "trained_tokens"
+        else flops.read(configuration.model.path, configuration.model.lora_rank)
+    )
     costs: list[int] = []
     with pq.ParquetFile(data / "rows.parquet") as file:
         for batch in file.iter_batches(columns=["prompt_ids", "target_ids"]):

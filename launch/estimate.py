@@ -44,7 +44,7 @@ def usual_lengths(configuration: Configuration) -> tuple[int, int]:
 def step(configuration: Configuration, prompt: int, response: int) -> Step:
     """One step at prompts and responses of so many tokens."""
     recipe, prompts = configuration.recipe, configuration.train.prompts_per_step
-    shape = flops.read(configuration.model.path) or UNKNOWN
+    shape = flops.read(configuration.model.path, configuration.model.lora_rank) or UNKNOWN
     samples = configuration.responses_per_prompt
     passes = recipe.num_iterations if recipe.trainer == "policy" else 1
     # of the old policy and of the reference
@@ -52,7 +52,8 @@ def step(configuration: Configuration, prompt: int, response: int) -> Step:
     count, rows = prompts * samples, [(prompt, response)]
     train = passes * flops.train(shape, rows) + scorings * flops.score(shape, rows)
     if recipe.w == "critic_advantage":  # its values are read once and learned `passes` times
-        train += (1 + 3 * passes * (recipe.critic == "copy")) * flops.value(shape, rows)
+        critic = flops.headless(shape)
+        train += flops.score(critic, rows) + passes * (recipe.critic == "copy") * flops.train(critic, rows)
     generate = 0
     if configuration.samples:
         generate = prompts * flops.forward(shape, prompt, 1) + count * flops.decode(shape, prompt, response - 1)

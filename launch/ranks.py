@@ -17,8 +17,9 @@ import yaml
 from conf.files import read_json, write_text
 from conf.schema import Configuration, Hardware
 from launch import folders
+from train.processes import DEEPSPEED
 
-ACCELERATE, DEEPSPEED = "accelerate.yaml", "deepspeed.json"
+ACCELERATE = "accelerate.yaml"
 FAILED = "failed-rank-*.json"  # written by train/processes.py
 ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*: (\d+).*?exitcode\s*: (-?\d+)", re.DOTALL)  # torchrun's last words
 

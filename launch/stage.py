@@ -33,7 +33,7 @@ def evaluate_model(folder: Path) -> None:
     configuration = freeze.read(folder / "config.yaml")
     path = configuration.model.path
     settle(configuration, folder)
-    model, tokenizer = load_configured(configuration)
+    model, tokenizer = load_configured(configuration, read_only=True)
     digest = models.digest(path)
     evaluate(model, tokenizer, configuration, folder, step=0, label=path, model_digest=digest)
 

@@ -39,7 +39,7 @@ class Critic(nn.Module):
 
 def attach(model: Any, body: nn.Module | None) -> None:
     """Hang a critic into `model` (a causal language model, not wrapped): `model(..., values="head")` or `"all"` puts
-    `values` [rows, tokens] into the output; "head" lets no gradient into the trunk that it shares."""
+    `state_values` [rows, tokens] into the output; "head" lets no gradient into the trunk that it shares."""
     width = model.config.get_text_config().hidden_size
     model.add_module(NAME, Critic(body, model.get_output_embeddings().weight.device, width))
     plain = model.forward
@@ -56,7 +56,7 @@ def attach(model: Any, body: nn.Module | None) -> None:
         finally:
             hook.remove()
         hidden = seen[0].detach() if values == "head" else seen[0]
-        output["values"] = critic(hidden, **{name: kwargs[name] for name in INPUTS if name in kwargs})
+        output["state_values"] = critic(hidden, **{name: kwargs[name] for name in INPUTS if name in kwargs})
         return output
 
     model.forward = forward

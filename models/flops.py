@@ -7,7 +7,7 @@ docs/budgets.md has the formulas.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,10 @@ class Shape:
     intermediate_size: int
     mlp_matrices: int
     vocab_size: int
+    lora_rank: int = 0  # of an adapter beside every matrix of the layers, which alone is trained
 
 
-def shape(config: Mapping[str, Any]) -> Shape | None:
+def shape(config: Mapping[str, Any], lora_rank: int = 0) -> Shape | None:
     """The sizes in a config.json; None for an architecture this file cannot count (mixtures of experts among them)."""
     kind = config.get("model_type")
     if kind not in MLP_MATRICES:
@@ -53,10 +54,11 @@ def shape(config: Mapping[str, Any]) -> Shape | None:
         intermediate_size=config["intermediate_size"],
         mlp_matrices=MLP_MATRICES[kind],
         vocab_size=config["vocab_size"],
+        lora_rank=lora_rank,
     )
 
 
-def read(path: str) -> Shape | None:
+def read(path: str, lora_rank: int = 0) -> Shape | None:
     """The sizes of the model at `path`, a folder or a hub id that this machine has cached; None where unknown."""
     file = Path(path) / "config.json"
     if is_hub_id(path):
@@ -64,15 +66,27 @@ def read(path: str) -> Shape | None:
 
         cached = try_to_load_from_cache(path, "config.json")
         file = Path(cached) if isinstance(cached, str) else file
-    return shape(read_json(file)) if file.is_file() else None
+    return shape(read_json(file), lora_rank) if file.is_file() else None
 
 
 def layers(given: Shape, tokens: int, attended: int) -> int:
     """All layers on `tokens` tokens that attend to `attended` positions in sum over the tokens."""
+    scores = 4 * given.heads * given.head_dim * attended  # and the weighted sum: 2 each
+    return given.layers * (2 * tokens * (matrices(given) + adapter(given)) + scores)
+
+
+def matrices(given: Shape) -> int:
+    """Weights of one layer's matrices."""
     queries, keys = given.heads * given.head_dim, given.kv_heads * given.head_dim
     attention = given.hidden_size * (2 * queries + 2 * keys)  # q and o, k and v
-    mlp = given.mlp_matrices * given.hidden_size * given.intermediate_size
-    return given.layers * (2 * tokens * (attention + mlp) + 4 * queries * attended)  # scores and weighted sum: 2 each
+    return attention + given.mlp_matrices * given.hidden_size * given.intermediate_size
+
+
+def adapter(given: Shape) -> int:
+    """Weights that an adapter adds to one layer: rank times the inputs and outputs of each matrix."""
+    queries, keys = given.heads * given.head_dim, given.kv_heads * given.head_dim
+    attention = 4 * given.hidden_size + 2 * queries + 2 * keys
+    return given.lora_rank * (attention + given.mlp_matrices * (given.hidden_size + given.intermediate_size))
 
 
 def head(given: Shape, positions: int) -> int:
@@ -104,7 +118,8 @@ def score(given: Shape, rows: Iterable[Row]) -> int:
 
 
 def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
-    """Forward and backward of rows whose loss lies on the response: three times a forward pass.
+    """Forward and backward of rows whose loss lies on the response: three times a forward pass; beside an adapter the
+    model's own matrices take no gradient, and count twice.
 
     `recomputed`: with gradient checkpointing the layers run forward once more.
     """
@@ -112,13 +127,14 @@ def train(given: Shape, rows: Iterable[Row], recomputed: bool = False) -> int:
     for prompt, response in rows:
         length = prompt + response
         total += (4 if recomputed else 3) * layers(given, length, length * length) + 3 * head(given, response)
+        if given.lora_rank:
+            total -= given.layers * 2 * length * matrices(given) + head(given, response)
     return total
 
 
-def value(given: Shape, rows: Iterable[Row]) -> int:
-    """The values of rows by a critic with layers of its own, forward only; its head is one column and not counted."""
-    lengths = [prompt + response for prompt, response in rows]
-    return sum(layers(given, length, length * length) for length in lengths)
+def headless(given: Shape) -> Shape:
+    """Of a critic on a copy of the model: its head is one column, and not counted."""
+    return replace(given, vocab_size=0)
 
 
 def of_parameters(parameters: float, tokens: int) -> float:

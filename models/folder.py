@@ -27,7 +27,8 @@ def check(path: str) -> None:
             "set model.path to a model folder; `make base` makes models/embedded",
         )
     weights = sorted(folder.glob("*.safetensors"))
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    described = "adapter_config.json" if (folder / "adapter_config.json").is_file() else "config.json"
+    missing = [name for name in (described, "tokenizer.json") if not (folder / name).is_file()]
     missing += [] if weights else ["*.safetensors"]
     if missing:
         raise UserError(

@@ -1,7 +1,7 @@
 """Load a model and its tokenizer from a local folder or a hub, safetensors only."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -37,11 +37,15 @@ def load(
     device: str = "cpu",
     attn_implementation: str = "eager",
     trust_remote_code: bool = False,
+    spread: bool = False,
 ) -> tuple[Any, Any]:
-    """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones."""
+    """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones.
+
+    `spread`: over the processes, where ZeRO-3 is set up and all of them come here; otherwise whole in this one.
+    """
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code)
-    with whole():
+    with nullcontext() if spread else whole():
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=getattr(torch, dtype),
@@ -65,13 +69,19 @@ def whole() -> Iterator[None]:
         deepspeed._hf_deepspeed_config_weak_ref = before
 
 
-def load_configured(configuration: Configuration, path: str = "") -> tuple[Any, Any]:
-    """`load` as a run's configuration says: its base, or the checkpoint at `path`."""
+def load_configured(
+    configuration: Configuration, path: str = "", read_only: bool = False, spread: bool = False
+) -> tuple[Any, Any]:
+    """`load` as a run's configuration says: its base, or the checkpoint at `path`.
+
+    `read_only`: no training follows, so a model whose products are in bfloat16 is held in bfloat16.
+    """
     given = configuration.model
     return load(
         path or given.path,
-        dtype=given.dtype,
+        dtype="bfloat16" if read_only and configuration.hardware.mixed_precision == "bf16" else given.dtype,
         device=configuration.hardware.device,
         attn_implementation=given.attn_implementation,
         trust_remote_code=given.trust_remote_code,
+        spread=spread,
     )

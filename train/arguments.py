@@ -5,9 +5,7 @@ from typing import Any
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from train.processes import count
-
-TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
+from train.processes import TIMEOUT_SECONDS, count
 
 
 def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> dict[str, Any]:

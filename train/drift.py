@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from models.draws import NUMBERS
 from models.generation import evaluating
 from models.slots import parameters
+from train import sharded
 
 EXACT, K3 = "kl_base/exact", "kl_base/k3"
 
@@ -24,13 +25,11 @@ def divergence(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(exact, k3) [rows, columns] in nats, float32: in each state in which a token of `ids` under `mask` was chosen;
     anything where `mask` is 0. All three are [rows, columns], padded on either side."""
-    first = int(mask.any(0).int().argmax()) if mask.any() else ids.shape[1]
+    first = int(mask.any(0).int().argmax()) if mask.any() else ids.shape[1] - 1
     first = max(1, first)  # nothing comes before the first column
     kept = ids.shape[1] - first
-    if kept < 1:
-        return torch.zeros(ids.shape, device=ids.device), torch.zeros(ids.shape, device=ids.device)
     vocabulary = policy.config.get_text_config().vocab_size
-    rows = max(1, NUMBERS // (kept * vocabulary))
+    rows = 1 if sharded.spread(policy) else max(1, NUMBERS // (kept * vocabulary))  # equally many passes everywhere
     with evaluating(policy):
         found = [
             _divergence(policy, base, *piece, kept)

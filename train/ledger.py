@@ -86,9 +86,9 @@ class Ledger:
         """Rows whose values a critic gives once and learns `passes` times: with a body of its own it reads them alone,
         and on the policy's trunk the policy reads them once more for the first."""
         if self.shape:
-            read = flops.value(self.shape, rows)
-            self._booked["flops_score"] += read
-            self._booked["flops_train"] += passes * (4 if self.recomputed else 3) * read if own_body else 0
+            critic = flops.headless(self.shape)
+            self._booked["flops_score"] += flops.score(critic, rows)
+            self._booked["flops_train"] += passes * flops.train(critic, rows, self.recomputed) if own_body else 0
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

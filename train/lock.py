@@ -9,6 +9,7 @@ import hashlib
 import json
 from functools import cache
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +163,20 @@ def suite(configuration: Configuration) -> dict[str, str]:
 
 
 def precision(configuration: Configuration, model: Any) -> dict[str, str]:
-    """Of the parameters as they are; of master weights, optimizer state and gradient reduction as model.dtype says.
+    """Of the parameters as they are; of master weights, optimizer state and gradient reduction as the keys say.
 
-    There is no separate master copy: the optimizer updates the parameters, and gradients are reduced in their type.
+    There is no separate master copy: the optimizer updates the parameters, and gradients are reduced in their type. But
+    an adapter is float32, and DeepSpeed in mixed precision keeps float32 masters of parameters in bfloat16.
     """
     from models.critic import is_critics
 
-    stated = configuration.model.dtype
+    given, hardware = configuration.model, configuration.hardware
+    stated = "float32" if given.lora_rank and hardware.zero_stage != 3 else given.dtype
     parameters = ", ".join(sorted({_dtype(one) for name, one in model.named_parameters() if not is_critics(name)}))
-    return {"parameters": parameters, "master": parameters, "optimizer_state": stated, "reduction": parameters}
+    found = {"parameters": parameters, "master": parameters, "optimizer_state": stated, "reduction": parameters}
+    if hardware.zero_stage and hardware.mixed_precision == "bf16":
+        found |= {"parameters": "bfloat16", **dict.fromkeys(("master", "optimizer_state", "reduction"), "float32")}
+    return found
 
 
 def trainable(model: Any) -> dict[str, Any]:
@@ -179,8 +185,9 @@ def trainable(model: Any) -> dict[str, Any]:
     from models.critic import is_critics
 
     trained = {name: one for name, one in model.named_parameters() if one.requires_grad and not is_critics(name)}
-    found = sorted((name, list(one.shape)) for name, one in trained.items())
-    return {"parameters": sum(one.numel() for one in trained.values()), "digest": _sha256(found)}
+    shapes = {name: getattr(one, "ds_shape", one.shape) for name, one in trained.items()}  # ZeRO-3 hides them
+    found = sorted((name, list(shape)) for name, shape in shapes.items())
+    return {"parameters": sum(prod(shape) for _, shape in found), "digest": _sha256(found)}
 
 
 def batch(configuration: Configuration, arguments: Any) -> Lock:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import pad
 from trl import GRPOTrainer
-from trl.models import prepare_deepspeed, unwrap_model_for_generation
+from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration, Recipe
@@ -349,10 +349,9 @@ class PolicyTrainer(GRPOTrainer):
     def copy_of(self, name: str) -> Any:
         """The `base` as it was, or the `snapshot`: the policy of the last multiple of `resample_steps`."""
         if name not in self.copies:
-            copy = load_configured(self.configuration)[0].requires_grad_(False)
+            copy = load_configured(self.configuration)[0]
             add_fused_lm_head(copy, temperature=self.temperature)
-            zero3 = self.configuration.hardware.zero_stage == 3  # spread over the processes, as the policy is
-            self.copies[name] = prepare_deepspeed(copy, self.accelerator) if zero3 else copy
+            self.copies[name] = sharded.frozen(copy, self.accelerator, self.configuration.hardware.zero_stage)
         return self.copies[name]
 
     @contextmanager

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model
 from safetensors.torch import load_file, save_file
 from trl.trainer.utils import disable_dropout_in_model
 
 from models import critic
+from models.adapter import adapted
 from models.loading import load_configured
 from train import surrogates, weights
 from train.policy_trainer import Parts, PolicyTrainer
@@ -29,14 +29,13 @@ class PPOTrainer(PolicyTrainer):
 
     def attach_critic(self) -> None:
         """Give the policy its critic: on its own trunk, or on a copy of the base, with an adapter where it has one."""
-        policy: Any = self.model
-        adapted, body = hasattr(policy, "peft_config"), None
+        body = None
         if self.configuration.recipe.critic == "copy":
-            body = load_configured(self.configuration)[0].base_model
+            spread = self.configuration.hardware.zero_stage == 3
+            copy = adapted(self.configuration, load_configured(self.configuration, spread=spread)[0])
+            body = bare(copy).base_model
             disable_dropout_in_model(body)
-            if adapted:
-                body = get_peft_model(body, policy.peft_config[policy.active_adapter])
-        critic.attach(policy.get_base_model() if adapted else policy, body)
+        critic.attach(bare(self.model), body)
 
     # --- w ------------------------------------------------------------------------------------------------------------
 
@@ -150,11 +149,11 @@ class PPOTrainer(PolicyTrainer):
             labels[:, :-columns] = -100
             with self.accelerator.autocast():
                 out = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True, values=mode)
-            return out.log_probs[:, -columns:], out.entropy[:, -columns:], before_tokens(out["values"], columns)
+            return out.log_probs[:, -columns:], out.entropy[:, -columns:], before_tokens(out["state_values"], columns)
 
         def packed(*rows: torch.Tensor) -> Any:
             out = self._read_packed(model, *rows, values=mode)
-            return out.log_probs, out.entropy, out["values"]
+            return out.log_probs, out.entropy, out["state_values"]
 
         size = len(ids) if torch.is_grad_enabled() else self.args.per_device_train_batch_size
         return self._by_row(plain, packed, ids, attention, columns, size)
@@ -183,16 +182,24 @@ class PPOTrainer(PolicyTrainer):
         if state_dict is None:
             state_dict = self.policy.state_dict()
         policy, values = critic.split(state_dict)
+        trained = {name for name, one in critic.of(self.policy).named_parameters() if one.requires_grad}
         super()._save(output_dir, policy)
         if self.args.should_save:
             file = Path(output_dir or str(self.args.output_dir)) / WEIGHTS
             file.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.contiguous() for name, tensor in values.items()}, file)
+            save_file({name: tensor.contiguous() for name, tensor in values.items() if name in trained}, file)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         own = critic.of(self.model if model is None else model)
-        own.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS))
+        own.load_state_dict(
+            load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=False
+        )  # frozen ones are the base's
+
+
+def bare(model: Any) -> Any:
+    """The model that an adapter is in, or itself."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
 def before_tokens(values: torch.Tensor, columns: int) -> torch.Tensor:

@@ -17,14 +17,16 @@ def prepare(file: Path) -> None:
     from data.compile import compile_dataset
     from evaluation.run import evaluate
     from models import digest
+    from models.adapter import adapted
     from models.loading import load_configured
 
     folder = file.parent
     manifest = compile_dataset(configuration, folder / "data")
     model, tokenizer = load_configured(configuration)
-    write_json(folder / "lock.json", lock.measure(configuration, manifest, model, tokenizer))
-    weights = digest(configuration.model.path)
-    evaluate(model, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
+    write_json(folder / "lock.json", lock.measure(configuration, manifest, adapted(configuration, model), tokenizer))
+    del model  # a large one is not held twice
+    weights, as_read = digest(configuration.model.path), load_configured(configuration, read_only=True)[0]
+    evaluate(as_read, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
     freeze.mark(folder, "prepared.json")
 
 

@@ -8,12 +8,15 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from conf.errors import UserError
 from conf.files import write_json
 
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
+DEEPSPEED = "deepspeed.json"  # in a run's folder, written by the launcher
 
 
 def rank() -> int:
@@ -63,7 +66,16 @@ def settle(device: str, zero_stage: int) -> None:
 
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
     if zero_stage:
+        _join(device)
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
+
+
+def _join(device: str) -> None:
+    """Have DeepSpeed know the other processes, before a model is spread over them."""
+    from deepspeed import comm
+
+    backend = "gloo" if device == "cpu" else "nccl"
+    comm.init_distributed(backend, auto_mpi_discovery=False, verbose=False, timeout=timedelta(seconds=TIMEOUT_SECONDS))
 
 
 def watched(work: Callable[[], None], folder: Path) -> None:

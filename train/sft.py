@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer
 
 from conf.schema import Configuration
 from models.loading import load_configured
-from train import processes
+from train import processes, sharded
 from train.arguments import shared
 from train.clock import Clock
 from train.drift import EXACT, K3, divergence
@@ -52,7 +52,8 @@ class StoredOrderSFTTrainer(SFTTrainer):
             return
         with self.clock.phase("measure"):
             if self.base is None:
-                self.base = load_configured(self.configuration)[0]
+                copy, stage = load_configured(self.configuration)[0], self.configuration.hardware.zero_stage
+                self.base = sharded.frozen(copy, self.accelerator, stage)
             ids, attention, labels = (inputs[name][:rows] for name in ("input_ids", "attention_mask", "labels"))
             mask, policy = labels != -100, self.accelerator.unwrap_model(self.model)
             found = divergence(policy, self.base, ids, attention, mask)

@@ -24,7 +24,9 @@ def run(folder: Path) -> None:
     settle(configuration, folder)
     from data.compile import read
     from evaluation.grade import check_verifiers
+    from models.adapter import adapted
     from models.loading import load_configured
+    from train import sharded
 
     rows, stored, _ = read(folder.parents[2] / "data")
     order = run_order(configuration, stored, len(rows))
@@ -33,10 +35,13 @@ def run(folder: Path) -> None:
     resumed_at, checkpoint = found if found else (0, None)
     if checkpoint:
         checkpoints.check_processes(checkpoint)
-    book = Ledger(ledger.opening(configuration, checkpoint), flops.read(configuration.model.path))
+    book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book)
-    model, tokenizer = load_configured(configuration)
+    stage = configuration.hardware.zero_stage
+    with sharded.loading(folder, stage):
+        base, tokenizer = load_configured(configuration, spread=stage == 3)
+        model = adapted(configuration, base)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     processes.wait()
     if processes.rank() == 0:
@@ -64,8 +69,9 @@ def _train(
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
     def evaluate(tuned: Any, step: int) -> None:
-        whole = not configuration.hardware.zero_stage  # else no process holds the model in its own precision
-        live = trainer.accelerator.unwrap_model(tuned) if whole else load_saved(configuration, folder, step)
+        hardware = configuration.hardware
+        as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
+        live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
         evaluate_checkpoint(configuration, folder, live, tokenizer, step)
 
     def over(entry: ledger.Entry) -> bool:
@@ -95,6 +101,11 @@ def _check_processes(seen: int) -> None:
         raise UserError(given, why, "start them with torchrun or accelerate, for the device that hardware.device names")
 
 
+def shape_of(configuration: Configuration) -> flops.Shape | None:
+    """The sizes that decide what the model's matrix products cost, its adapter's included; None where unknown."""
+    return flops.read(configuration.model.path, configuration.model.lora_rank)
+
+
 def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
     """Scores of one checkpoint, beside the run, and what they cost; found done where they stand already."""
     from evaluation.run import evaluate, finished
@@ -107,7 +118,7 @@ def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, 
         return
     start = time.monotonic()
     evaluate(model, tokenizer, configuration, where, step, label, model_digest=weights)
-    shape = flops.read(configuration.model.path)
+    shape = shape_of(configuration)
     write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
 
 
@@ -125,7 +136,8 @@ def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
     """The model of a sealed checkpoint, whole and in this process alone."""
     from models.loading import load_configured
 
-    return load_configured(configuration, str(folder / "checkpoints" / checkpoints.name(step)))[0]
+    where = folder / "checkpoints" / checkpoints.name(step)
+    return load_configured(configuration, str(where), read_only=True)[0]
 
 
 def settle(configuration: Configuration, folder: Path) -> None:

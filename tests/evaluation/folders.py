@@ -1,5 +1,6 @@
 """Writes a small experiment's folder in the documented format, without a model."""
 
+import json
 import random
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf import freeze
-from conf.files import append_jsonl, write_json
+from conf.files import write_json
 from conf.schema import Configuration
 from evaluation.scores import all_scores
 
@@ -21,11 +22,22 @@ RECIPES = {
     "sft": {"trainer": "sft", "q": "teacher", "w": "one", "surrogate": "log", "learning_rate": 5e-5},
     "grpo": {"trainer": "policy", "q": "policy", "w": "group_advantage", "surrogate": "clipped", "learning_rate": 3e-4},
 }
+RECIPES |= {
+    "iterative_rft": RECIPES["grpo"] | {"q": "snapshot", "w": "right", "surrogate": "log", "resample_steps": 1},
+    "offpolicy_rl": RECIPES["grpo"] | {"q": "teacher", "surrogate": "log"},
+    "grpo_kl": RECIPES["grpo"] | {"beta": 0.04},
+    "grpo_random_reward": RECIPES["grpo"] | {"reward_funcs": ["random"]},
+    "sft_format_only": RECIPES["sft"] | {"trainer": "policy", "target_form": "of_another_prompt"},
+}
 
 
-def configuration(arm="sft", seed=0, runs="runs", experiment="tiny", **sections) -> Configuration:
+def configuration(arm="sft", seed=0, runs="runs", experiment="tiny", arms=("sft", "grpo"), **sections) -> Configuration:
     recipe = {"name": arm, "treatment": ["recipe"], **RECIPES[arm]}
-    defaults = {"experiment": {"name": experiment}, "recipe": recipe, "suite": {"items": 30, "samples": 4}}
+    defaults = {
+        "experiment": {"name": experiment, "arms": list(arms)},
+        "recipe": recipe,
+        "suite": {"items": 30, "samples": 4},
+    }
     rest = {name: {} for name in ("model", "data", "train", "hardware", "logger")}
     return Configuration(seed=seed, runs=runs, **(rest | defaults | sections))
 
@@ -69,9 +81,13 @@ def write_run(
     freeze.write(configuration(arm, seed, str(root.parent), root.name, **sections), folder / "config.yaml")
     start = {"git": {"commit": "0" * 40}, "device": "cpu", "packages": {"trl": "1.16.0"}}
     write_json(folder / "manifest.json", {"base": "0" * 64, "starts": [start]})
-    for step in range(1, max(skills) + 1):
-        append_jsonl(folder / "ledger.jsonl", ledger_row(step, 16 if arm == "grpo" else 1))
-        append_jsonl(folder / "metrics.jsonl", metrics_row(arm, seed, step))
+    steps = range(1, max(skills) + 1)
+    write_rows(folder / "ledger.jsonl", [ledger_row(step, 16 if arm == "grpo" else 1) for step in steps])
+    write_rows(folder / "metrics.jsonl", [metrics_row(arm, seed, step) for step in steps])
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def metrics_row(arm: str, seed: int, step: int) -> dict[str, float]:

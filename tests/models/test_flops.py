@@ -75,6 +75,21 @@ def test_training_with_and_without_gradient_checkpointing(model, recomputed):
     assert measured == pytest.approx(flops.train(given, [(25, 15)] * 3, recomputed), rel=0.01)
 
 
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_training_an_adapter(recomputed):
+    """Inputs need a gradient here, as in every layer but the first of a run without checkpointing."""
+    from peft import LoraConfig, get_peft_model
+
+    plain = make("llama")
+    given = flops.shape(plain.config.to_dict(), lora_rank=8)
+    model = get_peft_model(plain, LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")).train()
+    model.enable_input_require_grads()
+    if recomputed:
+        plain.activation_checkpointing_enable({"use_reentrant": True})
+    measured = seen(lambda: model(input_ids=ids(3, 40), use_cache=False, logits_to_keep=15).logits.sum().backward())
+    assert measured == pytest.approx(flops.train(given, [(25, 15)] * 3, recomputed), rel=0.01)
+
+
 def test_generation_with_a_cache(model):
     """Every distinct prompt is read once; then each response goes on from that cache, a token at a time."""
     model.eval()

@@ -12,10 +12,21 @@ from launch.command import WorkerFailed
 from tests.train.launched import killed_at, launched
 from train import checkpoints, worker
 
-SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4}
-LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05, "train__kl_rows": 2}
-CHANGES = {"sft": SIZE, "grpo": SIZE | LEARNS}
-SAME = {"sft": ("loss", "mean_token_accuracy"), "grpo": ("loss", "reward", "completions/mean_length", "kl", "entropy")}
+SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4, "train__kl_rows": 16}
+LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05}
+LORA = {"model__lora_rank": 4, "hardware__gradient_checkpointing": True}
+CRITIC = {"recipe__w": "critic_advantage", "recipe__loss_type": "dapo", "recipe__value_warmup_steps": 1}
+PPO = SIZE | LEARNS | CRITIC | {"recipe__kl_coef": 0.1}
+CHANGES = {"sft": SIZE, "sft with an adapter": SIZE | LORA, "grpo": SIZE | LEARNS}
+CHANGES |= {"ppo": PPO, "ppo with an adapter": PPO | LORA}
+COUNTED = (
+    *("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained"),
+    *("flops_train", "optimizer_updates"),
+)
+ALWAYS = ("loss", "completions/mean_length", "kl_base/exact", "kl_base/k3")
+TOLD = (*ALWAYS, "reward", "kl", "entropy")
+CRITICS = ("value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
+SAME = {"sft": (*ALWAYS, "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
 
 
 @pytest.fixture(scope="module")
@@ -28,43 +39,49 @@ def alone():
 def check(configure, run_folder, alone):
     """Hold the run in `folder` against the same run in one process."""
 
-    def against(recipe, folder):
-        if recipe not in alone:
-            alone[recipe] = run_folder(configure(recipe, **CHANGES[recipe]), "alone")
-            worker.run(alone[recipe])
-        two, one = (read_jsonl(where / "metrics.jsonl") for where in (folder, alone[recipe]))
+    def against(kind, folder):
+        if kind not in alone:
+            alone[kind] = run_folder(configure(kind.split()[0], **CHANGES[kind]), "alone")
+            worker.run(alone[kind])
+        both, keys = (folder, alone[kind]), SAME[kind.split()[0]]
+        two, one = (read_jsonl(where / "metrics.jsonl") for where in both)
         assert [row["step"] for row in two] == [row["step"] for row in one] == [1, 2, 3, 4]
-        for key in SAME[recipe]:
+        for key in keys:
             assert [row[key] for row in two] == pytest.approx([row[key] for row in one], rel=1e-3, abs=1e-4), key
-        ends = [where / "checkpoints/step-000004" for where in (folder, alone[recipe])]
-        weights = [load_file(end / "model.safetensors") for end in ends]
-        for name, tensor in weights[1].items():
-            torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
-        loaded = AutoModelForCausalLM.from_pretrained(ends[0], dtype=torch.float32).state_dict()
-        assert all(torch.equal(loaded[name], tensor) for name, tensor in weights[0].items())
-        books = [read_jsonl(where / "ledger.jsonl")[-1] for where in (folder, alone[recipe])]
-        for key in ("prompts_shown", "completions", "tokens_generated", "tokens_trained", "optimizer_updates"):
-            assert books[0][key] == books[1][key], key
-        scores = [
-            read_json(where / "evaluation/step-000004/scores.json")["groups"] for where in (folder, alone[recipe])
-        ]
+        ends = [where / "checkpoints/step-000004" for where in both]
+        file = "adapter_model.safetensors" if "adapter" in kind else "model.safetensors"
+        for written in (file, *("critic/model.safetensors",) * ("ppo" in kind)):
+            weights = [load_file(end / written) for end in ends]
+            for name, tensor in weights[1].items():
+                torch.testing.assert_close(weights[0][name], tensor, rtol=1e-3, atol=1e-5)
+        models = [AutoModelForCausalLM.from_pretrained(end, dtype=torch.float32).state_dict() for end in ends]
+        for name, tensor in models[1].items():
+            torch.testing.assert_close(models[0][name], tensor, rtol=1e-3, atol=1e-5)
+        books = [read_jsonl(where / "ledger.jsonl") for where in both]
+        for key in COUNTED:
+            assert [row[key] for row in books[0]] == [row[key] for row in books[1]], key
+        assert all(row["device_seconds"] == pytest.approx(2 * row["seconds"]) for row in books[0])
+        scores = [read_json(where / "evaluation/step-000004/scores.json")["groups"] for where in both]
         assert scores[0] == scores[1] and (folder / "done.json").exists()
 
     return against
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "stage"), [("sft", 0), ("sft", 1), ("sft", 3), ("grpo", 1), ("grpo", 2)])
-def test_two_processes_do_what_one_does(configure, run_folder, check, recipe, stage):
+@pytest.mark.parametrize(
+    ("kind", "stage"),
+    [("sft", 0), ("sft", 1), ("sft with an adapter", 3), ("grpo", 1), ("grpo", 2), ("ppo with an adapter", 3)],
+)
+def test_two_processes_do_what_one_does(configure, run_folder, check, kind, stage):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
-    configuration = configure(recipe, **CHANGES[recipe] | spread)
+    configuration = configure(kind.split()[0], **CHANGES[kind] | spread)
     folder = run_folder(configuration)
     launched(configuration, folder)
-    check(recipe, folder)
+    check(kind, folder)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("grpo", 0), ("grpo", 3)])
+@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("sft", 3), ("grpo", 0), ("grpo", 3), ("ppo", 2)])
 def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder, check, recipe, stage, monkeypatch):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
     configuration = configure(recipe, **CHANGES[recipe] | spread)

@@ -256,3 +256,23 @@ def test_what_a_critic_cannot_value_is_refused(change, message, chosen):
 def test_mini_batches_that_do_not_divide_a_step_are_refused(ppo):
     with pytest.raises(UserError, match="num_mini_batches=3"):
         ppo(recipe__num_mini_batches=3)
+
+
+def test_with_an_adapter_neither_trunk_is_trained_and_a_cut_run_goes_on(chosen, run_folder, monkeypatch):
+    changes = {"train__steps": 2, "train__save_steps": 1, "model__lora_rank": 4}
+    whole = run_folder(chosen("ppo", **changes), "whole")
+    worker.run(whole)
+    for file in ("adapter_model.safetensors", "critic/model.safetensors"):
+        names = set(load_file(whole / "checkpoints/step-000002" / file))
+        assert names and all("lora_" in name or name.startswith("head.") for name in names)
+    cut = run_folder(chosen("ppo", **changes), "cut")
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(worker, "evaluate_checkpoint", lambda *_: 1 / 0)
+        worker.run(cut)
+    worker.run(cut)
+    for file in ("adapter_model.safetensors", "critic/model.safetensors"):
+        ends = [load_file(folder / "checkpoints/step-000002" / file) for folder in (whole, cut)]
+        for name, tensor in ends[0].items():
+            torch.testing.assert_close(ends[1][name], tensor, rtol=1e-4, atol=1e-6)
+    policy = AutoModelForCausalLM.from_pretrained(whole / "checkpoints/step-000002")
+    assert critic.of(policy) is None

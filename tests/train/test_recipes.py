@@ -1,5 +1,6 @@
 """Every recipe for real on a tiny model, and the identities that tie the arms together."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,13 @@ def by_length(completion_ids, **_):
     return [float(sum(ids) % 3 == 0) for ids in completion_ids]
 
 
+def undocumented(row):
+    """Keys that docs/metrics.md does not name."""
+    text = (RECIPES.parent.parent / "docs/metrics.md").read_text()
+    names = [re.escape(name).replace("<function>", "[a-z_]+") for name in re.findall(r"`([a-z_/<>0-9]+)`", text)]
+    return [key for key in row if not any(re.fullmatch(name, key) for name in names)]
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in SETTINGS else name for name in POLICY]
 )
@@ -93,6 +101,7 @@ def test_every_recipe_starts_and_takes_two_steps(name, chosen, made, answered):
     assert all(np.isfinite(row["loss"]) and {"entropy", "completions/mean_length"} <= set(row) for row in log)
     assert moved(trainer, configuration) > MOVES
     assert ("kl" in log[0]) == (configuration.recipe.beta > 0)
+    assert not undocumented(log[0])
 
 
 def test_each_recipe_declares_every_key_it_states_and_says_what_it_minimises():
@@ -373,6 +382,7 @@ def test_the_seconds_of_a_step_are_told_by_phase(name, busy, chosen, made):
         assert busy <= set(phases) == set(PHASES if name != "sft" else ("measure",)) | {"update"}
     first = trainer.state.log_history[0]
     assert all(first[f"seconds/{phase}"] > 0 for phase in busy)
+    assert not undocumented(first)
 
 
 def test_prompts_that_all_get_right_or_wrong_are_counted_apart(chosen, made):
