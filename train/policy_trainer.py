@@ -307,11 +307,10 @@ class PolicyTrainer(GRPOTrainer):
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """TRL's, but rows stay where they are, a group's side by side: TRL shuffles them over the micro-batches. Where
         every update is of all rows, and no row weighs by its micro-batch, that changes nothing but the rounding."""
-        model: Any = self.model
         args: Any = self.args
         pieces = args.steps_per_generation
         whole = pieces == args.gradient_accumulation_steps and self.loss_type != "bnpo"
-        if not (model.training and whole):
+        if not (self.policy.training and whole):
             return super()._prepare_inputs(generation_batch)
         if self._step % (pieces * self.num_iterations) == 0 or self._buffered_inputs is None:
             self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), pieces)
@@ -365,6 +364,9 @@ class PolicyTrainer(GRPOTrainer):
             text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
             with self.phase("sync"):
                 self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
+        if not (self.is_deepspeed_enabled or self.args.gradient_checkpointing):
+            yield self.policy if model is self.model_wrapped else model
+            return
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
