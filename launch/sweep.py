@@ -14,7 +14,7 @@ from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
 from conf.schema import Configuration, Experiment
 from conf.sweeps import settings
-from launch import command, estimate, folders
+from launch import command, estimate, folders, ranks
 from launch.compose import compose
 from launch.training import train_all
 from launch.workers import Usage
@@ -26,8 +26,13 @@ Point = tuple[str, float]  # arm and rate
 
 def main(arguments: list[str]) -> None:
     """Sweep every arm, write sweep.json and sweep.md, and print what to put into the experiment's file."""
-    experiment, usage = compose(arguments).experiment, Usage()
-    table = search(_grids(experiment), lambda points: trained(arguments, points, usage))
+    configuration, usage = compose(arguments), Usage()
+    experiment, grids = configuration.experiment, _grids(configuration.experiment)
+    if configuration.hardware.launcher == "print":
+        points = [(arm, rate, seed) for arm in grids for rate in grids[arm] for seed in experiment.sweep_seeds]
+        ranks.show([_configuration(arguments, *point) for point in points])
+        return
+    table = search(grids, lambda points: trained(arguments, points, usage))
     chosen = {arm: best(scores) for arm, scores in table.items()}
     runs = {arm: _configuration(arguments, arm, rate, experiment.sweep_seeds[0]) for arm, rate in chosen.items()}
     folder = folders.experiment_folder(runs[experiment.arms[0]])

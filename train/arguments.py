@@ -43,6 +43,7 @@ def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> di
         "use_cpu": on_cpu and not hardware.zero_stage,  # accelerate leaves DeepSpeed out where it is told of a CPU
         "ddp_backend": "gloo" if on_cpu and hardware.zero_stage else None,
         "ddp_timeout": TIMEOUT_SECONDS,
+        "ddp_find_unused_parameters": False,  # there are none, and DDP would take a critic's output apart to look
         "save_strategy": "steps",
         "save_steps": train.save_steps * updates_per_step,
         "logging_steps": updates_per_step,

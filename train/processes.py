@@ -65,15 +65,15 @@ def settle(device: str, zero_stage: int) -> None:
         from deepspeed import ops
 
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    if zero_stage:
+    if zero_stage and "RANK" in os.environ:  # what stands beside a run, as the base's evaluation, is one process
         _join(device)
-        warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
 
 
 def _join(device: str) -> None:
     """Have DeepSpeed know the other processes, before a model is spread over them."""
     from deepspeed import comm
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
     backend = "gloo" if device == "cpu" else "nccl"
     comm.init_distributed(backend, auto_mpi_discovery=False, verbose=False, timeout=timedelta(seconds=TIMEOUT_SECONDS))
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from conf.files import append_jsonl
-from launch.progress import Bars, Lines, columns, last_row, state
+from launch.progress import MANY, Bars, Lines, columns, last_row, state
 from launch.workers import Job, Usage, run_pool
 
 
@@ -22,6 +22,16 @@ def test_bars_take_any_text(tmp_path: Path) -> None:
     with Progress(*columns(), console=Console(file=(tmp_path / "screen").open("w"), force_terminal=True)) as bars:
         run_pool([job(tmp_path)], 1, Bars(bars, 3), Usage())
         assert bars.tasks[0].completed == 3
+
+
+def test_of_many_jobs_those_that_have_ended_leave_the_screen(tmp_path: Path) -> None:
+    ended = job(tmp_path)
+    run_pool([ended], 1, Lines(3), Usage())
+    for count, shown in ((2, True), (MANY + 1, False)):
+        with Progress(*columns(), console=Console(file=(tmp_path / "screen").open("w"), force_terminal=True)) as bars:
+            jobs = [Job(f"{n}", ended.command, ended.log, ended.environment, ended.process) for n in range(count)]
+            Bars(bars, 3).update(jobs)
+            assert [task.visible for task in bars.tasks] == [shown] * count
 
 
 def test_state_is_the_last_row_or_the_last_word(tmp_path: Path) -> None:

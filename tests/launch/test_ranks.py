@@ -11,7 +11,7 @@ import yaml
 from conf.errors import UserError
 from conf.files import write_json
 from launch import __main__ as launch
-from launch import machine, pair, preflight, ranks
+from launch import machine, pair, preflight, ranks, sweep
 from launch.command import WorkerFailed
 from launch.progress import Lines
 from launch.workers import Job, Usage, environment, run_pool
@@ -60,7 +60,7 @@ def test_one_process_starts_plainly_and_others_through_their_launcher(make, tmp_
     assert set(ranks.files(configuration, tmp_path)) == files
 
 
-@pytest.mark.parametrize("main", [launch.main, pair.main])
+@pytest.mark.parametrize("main", [launch.main, pair.main, sweep.main])
 def test_print_shows_what_would_run_and_starts_nothing(base, tmp_path, capsys, main):
     runs = tmp_path / "runs"
     main([f"model.path={base}", f"runs={runs}", "hardware=gpu8", "hardware.launcher=print"])

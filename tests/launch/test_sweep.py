@@ -1,11 +1,14 @@
 """The rule that chooses learning rates, with a trainer that is a formula."""
 
 import math
+from pathlib import Path
 
 import pytest
 
+from conf.files import read_json
+from conf.sweeps import departures
 from launch.compose import compose
-from launch.sweep import Point, _configuration, _longest_first, _yaml_float, best, beyond, markdown, search
+from launch.sweep import Point, _configuration, _longest_first, _yaml_float, best, beyond, main, markdown, search
 
 GRID = [1e-5, 2e-5, 4e-5, 8e-5]
 
@@ -91,3 +94,24 @@ def test_experiment_states_a_grid_for_every_arm(name: str) -> None:
         rates = experiment.sweep_rates[arm]
         steps = [round(b / a, 3) for a, b in zip(rates, rates[1:], strict=False)]
         assert len(rates) == 4 and len(set(steps)) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_for_real_is_found_done_again_and_states_its_settings(tmp_path: Path) -> None:
+    small = ["train.steps=2", "train.prompts_per_step=2", "recipe.num_generations=2", "data.targets_per_prompt=2"]
+    small += ["data.rows=64", "suite.benchmarks=[arithmetic_3]", "suite.items=4", f"runs={tmp_path}"]
+    given = [*small, "experiment.arms=[sft,offpolicy_rl]", "data.teacher_mistakes=0.5", "experiment.name=small"]
+    given += ["experiment.sweep_rates={sft:[1e-4],offpolicy_rl:[1e-4]}"]
+    main(given)
+    file = tmp_path / "small-sweep/sweep.json"
+    before, runs = file.read_bytes(), {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.json")}
+    main(given)
+    assert file.read_bytes() == before and len(runs) == 3
+    assert all(path.stat().st_mtime_ns == time for path, time in runs.items())
+    found = read_json(file)
+    lock = read_json(tmp_path / "small-sweep/lock.json")
+    one = compose([*given, "recipe=offpolicy_rl", "seed=0"])
+    assert found["chosen"] == {"sft": 1e-4, "offpolicy_rl": 1e-4}
+    assert departures(found["settings"], "offpolicy_rl", one, lock) == []
+    other = compose([*given, "recipe=offpolicy_rl", "seed=0", "train.prompts_per_step=4"])
+    assert departures(found["settings"], "offpolicy_rl", other, lock) == ["train.prompts_per_step (2 there, 4 here)"]

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from conf.errors import UserError
 from conf.files import read_json, read_jsonl
+from launch import pair
 from launch.command import WorkerFailed
 from tests.train.launched import killed_at, launched
 from train import checkpoints, worker
@@ -70,7 +71,10 @@ def check(configure, run_folder, alone):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "stage"),
-    [("sft", 0), ("sft", 1), ("sft with an adapter", 3), ("grpo", 1), ("grpo", 2), ("ppo with an adapter", 3)],
+    [
+        *(("sft", 0), ("sft", 1), ("sft", 3), ("sft with an adapter", 3)),
+        *(("grpo", 1), ("grpo", 2), ("ppo", 0), ("ppo with an adapter", 3)),
+    ],
 )
 def test_two_processes_do_what_one_does(configure, run_folder, check, kind, stage):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
@@ -81,7 +85,7 @@ def test_two_processes_do_what_one_does(configure, run_folder, check, kind, stag
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("sft", 3), ("grpo", 0), ("grpo", 3), ("ppo", 2)])
+@pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("grpo", 0), ("grpo", 3), ("ppo", 2)])
 def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder, check, recipe, stage, monkeypatch):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
     configuration = configure(recipe, **CHANGES[recipe] | spread)
@@ -95,3 +99,17 @@ def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder,
         checkpoints.check_processes(folder / "checkpoints/step-000002")
     launched(configuration, folder)
     check(recipe, folder)
+
+
+@pytest.mark.slow
+def test_the_paired_experiment_in_two_processes(tmp_path):
+    """By the command line: data, base, lock, arms with an adapter, audit and report."""
+    sizes = "train.steps=2 train.save_steps=1 train.prompts_per_step=4 data.rows=48 recipe.num_generations=4"
+    sizes += " suite.items=2 suite.samples=1 suite.max_new_tokens=8 data.targets_per_prompt=1 recipe.micro_batch_size=4"
+    spread = "hardware.processes=2 hardware.zero_stage=2 hardware.workers=1 model.lora_rank=4"
+    pair.main(["experiment=embedded", "experiment.name=two", f"runs={tmp_path}", *sizes.split(), *spread.split()])
+    assert read_json(tmp_path / "two/audit.json")["verdict"] == "controlled"
+    assert (tmp_path / "two/report/index.html").exists()
+    for arm in ("sft", "grpo"):
+        lock = read_json(tmp_path / f"two/arms/{arm}/seed-0/lock.json")
+        assert lock["update"]["processes"] == 2 and lock["trainable"]["parameters"] < 100_000
