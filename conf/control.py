@@ -90,6 +90,7 @@ CONFIGURATION = (
         "other parameters are trained (an adapter in one arm, all in the other)",
     ),
     _locked("model", "attn_implementation trust_remote_code", "other code computes the model"),
+    _locked("model", "eos_token pad_token", "responses end at another token, or are padded with one"),
     _locked(
         "data",
         "source targets",

@@ -24,6 +24,9 @@ class Model(Section):
     allow_pure_bfloat16: bool = False  # train parameters of dtype=bfloat16, in which small updates round away
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] = "eager"
     trust_remote_code: bool = False
+    # tokens of its vocabulary to end and to pad with, where the tokenizer's own are not those of its chat template
+    eos_token: str = ""
+    pad_token: str = ""
     # names of peft: an adapter is trained and the base stays as it is; rank 0: all parameters are trained
     lora_rank: Annotated[int, Field(ge=0)] = 0
     lora_alpha: Positive = 32

@@ -95,7 +95,7 @@ def _compile(configuration: Configuration, scratch: Path) -> Manifest:
     data = configuration.data
     teacher = imitation.teacher(data, scratch) if _taught(data) else None
     models.check(configuration.model.path)
-    tokenizer = models.load_tokenizer(configuration.model.path, configuration.model.trust_remote_code)
+    tokenizer = models.tokenizer_of(configuration)
     held = decontaminate.held_out(configuration.suite, data.decontamination_ngram)
     work = Work(configuration, tokenizer, held, teacher)
     kept = taught = 0

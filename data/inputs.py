@@ -33,6 +33,8 @@ def read(configuration: Configuration) -> Inputs:
     inputs["content of data.source"] = _source_digest(configuration)
     if data.targets:
         inputs["content of data.targets"] = _files_digest([Path(data.targets) / imitation.FILE])
+    if configuration.model.eos_token:
+        inputs["model.eos_token"] = configuration.model.eos_token
     return inputs | {"tokenizer of model.path": _tokenizer_digest(configuration.model.path)}
 
 

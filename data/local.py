@@ -33,6 +33,7 @@ def with_transformers(configuration: Configuration, tasks: Iterator[Task], keep:
         device=configuration.hardware.device,
         attn_implementation=own.attn_implementation,
         trust_remote_code=own.trust_remote_code,
+        **_tokens(configuration),
     )
     for batch in _batches(tasks, ROUNDS * given.concurrency):
         try:
@@ -50,7 +51,7 @@ def with_vllm(configuration: Configuration, tasks: Iterator[Task], keep: Keep) -
 
     given, own = configuration.targets, configuration.model
     path = model_path(configuration)
-    tokenizer = models.load_tokenizer(path, own.trust_remote_code)
+    tokenizer = models.load_tokenizer(path, own.trust_remote_code, **_tokens(configuration))
     engine = LLM(
         model=path,
         dtype=own.dtype,
@@ -71,6 +72,12 @@ def with_vllm(configuration: Configuration, tasks: Iterator[Task], keep: Keep) -
         ]
         keep(rows)
         yield rows
+
+
+def _tokens(configuration: Configuration) -> dict[str, str]:
+    """The end and pad tokens that the configuration exchanges: the base's, not a teacher's."""
+    own = configuration.model
+    return {"eos_token": own.eos_token, "pad_token": own.pad_token} if configuration.targets.q == "base" else {}
 
 
 def _generated(configuration: Configuration, model: Any, tokenizer: Any, batch: tuple[Task, ...]) -> list[Row]:

@@ -172,7 +172,7 @@ def _counter(configuration: Configuration) -> Callable[[Row], Row]:
 
     @cache
     def tokenizer() -> Any:
-        return models.load_tokenizer(configuration.model.path, configuration.model.trust_remote_code)
+        return models.tokenizer_of(configuration)
 
     def fill(row: Row) -> Row:
         if row["failure"] or None not in (row["prompt_tokens"], row["completion_tokens"]):

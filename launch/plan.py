@@ -80,6 +80,7 @@ def plan(configuration: Configuration) -> Planned:
         "zero_stages": {str(stage): _stage(one) for stage, one in remedy.stages(configuration).items()},
         "best_zero_stage": remedy.best_stage(configuration),
         "alternatives_gib": alternatives(configuration),
+        "sampled_at_a_time": _sampled(configuration),
         "costs": listed,
         "total": _sum(listed),
         "disk_gb": round(costs.disk_bytes(configuration) / 1e9, 1),
@@ -129,6 +130,8 @@ def show(configuration: Configuration, found: dict[str, Any], console: Console) 
         console.print(_stage_table(name, planned))
         others = ", ".join(f"{what} {size:g}" for what, size in planned["alternatives_gib"].items())
         console.print(f"GiB a micro-batch of {planned['micro_batch_size']}: {others}")
+        if planned["sampled_at_a_time"]:
+            console.print(f"responses that a device samples at a time: {planned['sampled_at_a_time']}")
     console.print(_cost_table(found))
     stated = ", ".join(f"{key}={value:g}" for key, value in found["assumptions"].items() if value)
     console.print(f"assumed: {stated}", highlight=False)
@@ -220,6 +223,12 @@ def _stage(configuration: Configuration) -> dict[str, Any]:
 
 def _gib(parts: dict[str, float]) -> dict[str, float]:
     return {name: round(size / GIB, 3) for name, size in parts.items()}
+
+
+def _sampled(configuration: Configuration) -> int:
+    """Rows that the project's generator writes at a time while it trains; 0 where it does not."""
+    own = configuration.samples and not configuration.plan.vllm_gpu_memory_utilization
+    return needs.rows_at_a_time(configuration, configuration.data.max_completion_length) if own else 0
 
 
 def _text(value: Any) -> str:

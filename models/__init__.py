@@ -14,6 +14,7 @@ __all__ = [
     "prompt_ids",
     "response_ids",
     "response_text",
+    "tokenizer_of",
 ]
 
 
@@ -22,7 +23,7 @@ def __getattr__(name: str):
         from models.generation import generate
 
         return generate
-    if name in ("load", "load_tokenizer"):
+    if name in ("load", "load_tokenizer", "tokenizer_of"):
         import models.loading
 
         return getattr(models.loading, name)

@@ -12,9 +12,16 @@ from conf.schema import Configuration
 from models.folder import check
 
 
-def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
-    """The tokenizer, refused where padding or the end of a response would be ambiguous."""
+def load_tokenizer(path: str, trust_remote_code: bool = False, eos_token: str = "", pad_token: str = "") -> Any:
+    """The tokenizer, its tokens exchanged for those given, refused where padding or the end of a response would be
+    ambiguous."""
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    for name, token in (("eos_token", eos_token), ("pad_token", pad_token)):
+        if token and token not in tokenizer.get_vocab():
+            change = f"set model.{name} to one of the tokens in its tokenizer.json, or leave it empty"
+            raise UserError(f"model.{name}={token}", f"the tokenizer of {path} has no such token", change)
+        if token:
+            setattr(tokenizer, name, token)
     if tokenizer.chat_template is None:
         raise UserError(
             f"model.path={path}",
@@ -24,10 +31,16 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         raise UserError(
             f"model.path={path}",
-            "pad and end token are the same: the model would never learn to stop",
-            "set another pad_token in the tokenizer's configuration",
+            "pad and end token are the same, or there is none to pad with: the model would never learn to stop",
+            "set model.eos_token to the token that its template ends a turn with, or model.pad_token to another one",
         )
     return tokenizer
+
+
+def tokenizer_of(configuration: Configuration) -> Any:
+    """The base's tokenizer, as a run's configuration says."""
+    given = configuration.model
+    return load_tokenizer(given.path, given.trust_remote_code, given.eos_token, given.pad_token)
 
 
 def load(
@@ -38,13 +51,15 @@ def load(
     attn_implementation: str = "eager",
     trust_remote_code: bool = False,
     spread: bool = False,
+    eos_token: str = "",
+    pad_token: str = "",
 ) -> tuple[Any, Any]:
     """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones.
 
     `spread`: over the processes, where ZeRO-3 is set up and all of them come here; otherwise whole in this one.
     """
     check(path)
-    tokenizer = load_tokenizer(path, trust_remote_code)
+    tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token)
     with nullcontext() if spread else whole():
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -84,4 +99,6 @@ def load_configured(
         attn_implementation=given.attn_implementation,
         trust_remote_code=given.trust_remote_code,
         spread=spread,
+        eos_token=given.eos_token,
+        pad_token=given.pad_token,
     )

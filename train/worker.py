@@ -126,9 +126,9 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     """Evaluate the checkpoint a cut run left behind unevaluated."""
     if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
         return
-    from models.loading import load_tokenizer
+    from models.loading import tokenizer_of
 
-    tokenizer = load_tokenizer(configuration.model.path, configuration.model.trust_remote_code)
+    tokenizer = tokenizer_of(configuration)
     evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
 
 
