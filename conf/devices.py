@@ -32,6 +32,9 @@ def _check_hardware(configuration: Configuration) -> None:
         given = f"hardware.processes={hardware.processes} with {rows} responses a step"
         change = f"make train.prompts_per_step a multiple of {hardware.processes}"
         raise UserError(given, "processes with more rows than others would weigh them less", change)
+    if hardware.processes % hardware.nodes:
+        given = f"hardware.processes={hardware.processes} with hardware.nodes={hardware.nodes}"
+        raise UserError(given, "machines would have unequally many", "make hardware.processes a multiple of the nodes")
     if hardware.zero_stage < {"none": 0, "optimizer": 1, "all": 3}[hardware.offload]:
         given = f"hardware.offload={hardware.offload} with hardware.zero_stage={hardware.zero_stage}"
         why = "ZeRO moves the optimizer from stage 1 on, and parameters in stage 3 only"

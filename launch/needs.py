@@ -186,7 +186,9 @@ def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dic
     fused = hardware.device == "cuda"  # there the responses alone are scored
     scored = rows * (configuration.data.max_completion_length if fused else longest)
     head = memory.logits(model.shape, scored, widths, not configuration.model.lora_rank, fused)
-    return {"head": kept | {"logits": head}, "backward": kept | {"one layer": memory.backward(*size)}}
+    copies = memory.copies(model.own, widths) if hardware.gradient_checkpointing else 0
+    forward = _some(kept | {"bfloat16 copies": copies, "logits": head})
+    return {"head": forward, "backward": kept | {"one layer": memory.backward(*size)}}
 
 
 def _evaluation(configuration: Configuration, model: Sized) -> Parts:

@@ -38,6 +38,9 @@ def _check_device(configuration: Configuration) -> None:
 def _check_processes(configuration: Configuration) -> None:
     """Refuse more processes than there are devices, and DeepSpeed where it is not installed."""
     hardware, devices = configuration.hardware, len(machine.devices())
+    if hardware.nodes > 1:
+        why = "a run is started on one machine; several are planned with, and not started yet"
+        raise UserError(f"hardware.nodes={hardware.nodes}", why, "choose hardware=gpu8, or any")
     if hardware.device == "cuda" and hardware.processes > devices:
         given = f"hardware.processes={hardware.processes}"
         why = f"each takes a CUDA device, and this machine has {devices}"

@@ -135,15 +135,12 @@ def activations(
     head_norms: bool,
     checkpointing: bool,
 ) -> float:
-    """Bytes that a forward pass of `rows` rows of `length` tokens keeps for the backward pass, head left out.
-
-    With checkpointing, every layer's input alone, and autocast's copies of all weights as long as the pass lasts.
-    """
+    """Bytes that a forward pass of `rows` rows of `length` tokens keeps for the backward pass, head left out; with
+    checkpointing, every layer's input alone."""
     tokens, hidden = rows * length, given.hidden_size
     last = tokens * (hidden * (4 + numbers.stream) + 4) + 2 * length * given.head_dim * numbers.stream
     if checkpointing:
-        copies = 2 * own.layers * own.layer * numbers.autocast
-        return given.layers * tokens * hidden * numbers.stream + last + copies
+        return given.layers * tokens * hidden * numbers.stream + last
     return given.layers * tokens * layer(given, length, numbers, attention, head_norms, own.layer / tokens) + last
 
 
@@ -157,13 +154,19 @@ def backward(
     head_norms: bool,
     checkpointing: bool,
 ) -> float:
-    """Bytes that the backward pass of one layer takes beside: gradients of an MLP's three inner tensors and of the
+    """Bytes that the backward pass of one layer takes beside: gradients of two of an MLP's inner tensors and of the
     stream, and with checkpointing what the layer keeps when it is computed again."""
     tokens = rows * length
-    gradients = tokens * (3 * given.intermediate_size * numbers.products + 2 * given.hidden_size * numbers.stream)
+    gradients = tokens * (2 * given.intermediate_size * numbers.products + given.hidden_size * numbers.stream)
     if not checkpointing:
         return gradients
     return gradients + tokens * layer(given, length, numbers, attention, head_norms, own.layer / tokens)
+
+
+def copies(own: Parameters, numbers: Precision) -> float:
+    """Bytes of autocast's copies of the layers' weights, which last as long as the forward pass. Without checkpointing
+    the layers keep them, and `layer` counts them."""
+    return 2 * own.layers * own.layer * numbers.autocast
 
 
 def logits(given: Shape, tokens: int, numbers: Precision, trained: bool, fused: bool) -> float:

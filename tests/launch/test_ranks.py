@@ -98,6 +98,14 @@ def test_more_processes_than_devices_are_refused(make, monkeypatch):
         preflight.check(make("hardware=gpu8", "hardware.processes=2", "hardware.workers=2"))
 
 
+def test_several_machines_are_planned_and_not_started(make, monkeypatch):
+    monkeypatch.setattr(machine, "devices", lambda: ["GPU"] * 32)
+    with pytest.raises(UserError, match="not started yet"):
+        preflight.check(make("hardware=nodes4x8"))
+    with pytest.raises(UserError, match="a multiple of the nodes"):
+        make("hardware=nodes4x8", "hardware.nodes=3")
+
+
 def test_ranks_of_an_outer_launcher_are_not_inherited(make, monkeypatch):
     for name in ("ACCELERATE_USE_DEEPSPEED", "TORCHELASTIC_RUN_ID", "LOCAL_RANK"):
         monkeypatch.setenv(name, "1")
