@@ -74,7 +74,7 @@ def with_vllm(configuration: Configuration, tasks: Iterator[Task], keep: Keep) -
         yield rows
 
 
-def _tokens(configuration: Configuration) -> dict[str, str]:
+def _tokens(configuration: Configuration) -> dict[str, Any]:
     """The end and pad tokens that the configuration exchanges: the base's, not a teacher's."""
     own = configuration.model
     return {"eos_token": own.eos_token, "pad_token": own.pad_token} if configuration.targets.q == "base" else {}
