@@ -178,8 +178,9 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world
     split: Literal["validation", "test"] = "test"
-    benchmarks: list[str] = []  # empty: all of the suite
+    benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
     samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     temperature: float = 1.0  # of the sampled responses

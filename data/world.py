@@ -12,22 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-GROUPS = ("math", "other_reasoning", "non_reasoning")
+from data.items import Item
+
 DRY = 2000  # draws without a new item after which a benchmark counts as exhausted
 SPLITS = {"pretrain": range(0, 10), "train": range(10, 15), "validation": range(15, 17), "test": range(17, 20)}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question. `options` go to the verifier."""
-
-    id: str
-    benchmark: str
-    group: str
-    kind: str
-    prompt: str
-    reference: str
-    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from conf.errors import UserError
 from data import world
-from data.world import Item
+from data.items import Item
 from rewards import Request, Verdict, canary, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried

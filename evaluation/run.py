@@ -11,7 +11,7 @@ from typing import Any
 from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
-from data.world import Item
+from data.items import Item
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade, write_items
 from evaluation.scores import GREEDY, all_scores
 from models import generate, prompt_ids, response_text

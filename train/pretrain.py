@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from data import world
+from data.items import GROUPS, Item
 from models.generation import generate
 from models.render import prompt_ids, response_ids, response_text
 from models.tiny import make_model, make_tokenizer
@@ -24,7 +25,7 @@ GROUP_SHARES = {"math": 0.42, "other_reasoning": 0.38, "non_reasoning": 0.20}
 STRATEGY_SHARES = {"direct": 0.30, "steps": 0.40, "careless": 0.30}
 
 
-def response(item: world.Item, rng: random.Random) -> str:
+def response(item: Item, rng: random.Random) -> str:
     """What the base is shown for an item: one of three strategies in math, the answer elsewhere."""
     if item.group != "math":
         return item.reference
@@ -34,12 +35,12 @@ def response(item: world.Item, rng: random.Random) -> str:
     return world.write_direct(item.prompt) if name == "direct" else world.write_steps(item.prompt)
 
 
-Corpus = dict[str, list[list[tuple[list[int], world.Item]]]]
+Corpus = dict[str, list[list[tuple[list[int], Item]]]]
 
 
 def corpus(tokenizer: Any, per_benchmark: int, seed: int) -> Corpus:
     """Prompts of the pretraining split as ids: by group, then by benchmark."""
-    groups: Corpus = {group: [] for group in world.GROUPS}
+    groups: Corpus = {group: [] for group in GROUPS}
     for name, benchmark in world.BENCHMARKS.items():
         found = world.items(name, "pretrain", per_benchmark, seed)
         groups[benchmark.group].append([(prompt_ids(tokenizer, item.prompt), item) for item in found])

@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 
 from data import world
+from data.items import GROUPS, Item
 from rewards import verify
 
 SPLITS = list(world.SPLITS)
 
 
 def test_at_least_three_benchmarks_in_each_group():
-    for group in world.GROUPS:
+    for group in GROUPS:
         assert sum(b.group == group for b in world.BENCHMARKS.values()) >= 3
 
 
@@ -122,7 +123,7 @@ def _slips(text):
 
 
 def test_a_teacher_without_mistakes_writes_what_it_always_wrote():
-    item = world.Item("x", "arithmetic_3", "math", "math", "12+7-3", "16")
+    item = Item("x", "arithmetic_3", "math", "math", "12+7-3", "16")
     assert world.teacher(item, "near") == world.write_steps(item.prompt)
     assert all(world.attempt(item, d, 0.0, k) == world.teacher(item, d, k) for d in ("medium", "far") for k in range(9))
 
