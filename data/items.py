@@ -41,3 +41,11 @@ class Collection(Protocol):
 
     def items(self, benchmark: str, split: str, count: int) -> list[Item]:
         """The first `count` items of a split, fewer where there are no more; the same on every machine."""
+
+
+class Missing(Exception):  # noqa: N818
+    """A benchmark that cannot be had; raised by a collection's `items`, reported by name, never scored 0."""
+
+    def __init__(self, benchmark: str, reason: str) -> None:
+        super().__init__(f"{benchmark}: {reason}")
+        self.benchmark, self.reason = benchmark, reason
