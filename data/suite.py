@@ -7,7 +7,11 @@ from conf.errors import UserError
 from conf.schema import Suite
 from data.items import Collection, Item
 
-COLLECTIONS = {"world": "data.world"}  # name in suite.collections -> module
+COLLECTIONS = {  # name in suite.collections -> module
+    "world": "data.world",
+    "skills": "data.skills",
+    "skills_tiny": "data.skills.tiny",
+}
 
 
 def items(suite: Suite) -> list[Item]:
