@@ -2,17 +2,13 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
 from conf import freeze
 from conf.errors import UserError
-from conf.files import write_json
 from conf.schema import Configuration
-from evaluation.spending import of_evaluation
-from models import flops
-from train import checkpoints, ledger, lock, processes
+from train import checkpoints, ledger, lock, measuring, processes
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -30,12 +26,13 @@ def run(folder: Path) -> None:
 
     rows, stored, _ = read(folder.parents[2] / "data")
     order = run_order(configuration, stored, len(rows))
+    measuring.check(configuration)
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     if checkpoint:
         checkpoints.check_processes(checkpoint)
-    book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
+    book = Ledger(ledger.opening(configuration, checkpoint), measuring.shape_of(configuration))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book)
     stage = configuration.hardware.zero_stage
@@ -68,21 +65,24 @@ def _train(
     _check_processes(trainer.accelerator.num_processes)
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
-    def evaluate(tuned: Any, step: int) -> None:
+    def evaluate(tuned: Any, step: int, last: bool) -> None:
         hardware = configuration.hardware
+        if not measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
+            return
         as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
         live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
-        evaluate_checkpoint(configuration, folder, live, tokenizer, step)
+        evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
 
     trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
+    ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
-        catch_up(configuration, folder, records.resumed_at)
+        catch_up(configuration, folder, records.resumed_at, ended)
     processes.wait()
-    if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
+    if not ended:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     clear(folder)
 
@@ -101,35 +101,22 @@ def _check_processes(seen: int) -> None:
         raise UserError(given, why, "start them with torchrun or accelerate, for the device that hardware.device names")
 
 
-def shape_of(configuration: Configuration) -> flops.Shape | None:
-    """The sizes that decide what the model's matrix products cost, its adapter's included; None where unknown."""
-    return flops.read(configuration.model.path, configuration.model.lora_rank)
+def evaluate_checkpoint(
+    configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int, last: bool
+) -> None:
+    """Measure what the configuration asks for between steps, of a checkpoint whose weights `model` holds."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    measuring.measure(configuration, place, measuring.wanted(configuration, place), model, tokenizer)
 
 
-def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
-    """Scores of one checkpoint, beside the run, and what they cost; found done where they stand already."""
-    from evaluation.run import evaluate, finished
-    from models import digest
+def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) -> None:
+    """Measure of the checkpoint that a cut run left behind what is due."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    if measuring.due(configuration, place):
+        from models.loading import tokenizer_of
 
-    label = f"{configuration.recipe.name}/seed-{configuration.seed}"
-    name = checkpoints.name(step)
-    weights, where = digest(folder / "checkpoints" / name), folder / "evaluation" / name
-    if finished(configuration, where, step, label, weights):
-        return
-    start = time.monotonic()
-    evaluate(model, tokenizer, configuration, where, step, label, model_digest=weights)
-    shape = shape_of(configuration)
-    write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
-
-
-def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
-    """Evaluate the checkpoint a cut run left behind unevaluated."""
-    if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
-        return
-    from models.loading import tokenizer_of
-
-    tokenizer = tokenizer_of(configuration)
-    evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
+        model = load_saved(configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
