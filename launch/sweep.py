@@ -12,7 +12,7 @@ from typing import Any
 
 from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
-from conf.schema import Configuration, Hooks, Experiment
+from conf.schema import Configuration, Experiment, Hooks
 from conf.sweeps import settings
 from launch import command, estimate, folders, ranks
 from launch.compose import compose

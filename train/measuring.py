@@ -229,16 +229,17 @@ def undisturbed(model: Any) -> Iterator[None]:
             model.train(training)
             random.setstate(python)
             np.random.set_state(numbers)
-    if _parameters(model) != before:
-        why = "training would go on from other weights than it had made"
-        raise Disturbed("a function of hooks.functions changed the model's parameters", why, "let it work on a copy")
+            if _parameters(model) != before:
+                given = "a function of hooks.functions changed the model's parameters"
+                why = "training would go on from other weights than it had made"
+                raise Disturbed(given, why, "let it work on a copy")
 
 
-def _parameters(model: Any) -> list[int]:
+def _parameters(model: Any) -> list[int | float]:
     """A hash of each parameter's bits; it costs one pass over the weights."""
     import torch
 
-    return [int(torch.hash_tensor(one.detach())) for one in model.parameters()]
+    return [torch.hash_tensor(one.detach()).view(torch.int64).item() for one in model.parameters()]
 
 
 def _note_failure(place: Place, one: Measurement, error: Exception, seconds: float) -> None:
