@@ -280,6 +280,7 @@ MACHINE = (
         "lock facts audit checkpoints pretrain",
         "a module that watches or stores, and computes nothing of a run",
     ),
+    _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),
     Entry(("git",), "harmless", "the code that computes is compared module by module"),
     Entry(("device",), "derived", "as hardware.device says", of=("hardware.device",)),
     Entry(("devices",), "locked", "another kind of device: other kernels, other rounding, seconds that do not compare"),

@@ -10,7 +10,7 @@ import models
 from conf.errors import UserError
 from conf.schema import Configuration, Hardware
 from launch import hosts, machine
-from models.folder import is_hub_id
+from models.folder import check_sealed, is_hub_id
 
 LEAST_FREE_BYTES = 200 * 2**20
 CHECKPOINT_TO_WEIGHTS = 4  # weights, two moments, and what is written before the old is removed
@@ -87,6 +87,7 @@ def _check_model(configuration: Configuration) -> None:
         check_hub("model.path", path, "model", "`model=embedded` is in this repository")
     else:
         models.check(path)
+        check_sealed(path)
 
 
 def _check_data(configuration: Configuration) -> None:

@@ -17,7 +17,7 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "code": code.judge,
 }
 KINDS = tuple(_JUDGES)
-_FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
+FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
 _WHERE = ("thinking", "first_line", "strip_thought")
 
 
@@ -47,7 +47,7 @@ def _judge(request: Request) -> Verdict | Task:
         return BAD_REFERENCE
     options = dict(request.options)
     where = {name: options.pop(name) for name in _WHERE if name in options}
-    if request.kind not in _FORMED:
+    if request.kind not in FORMED:
         where["extraction"] = options.pop("extraction", "aware")
     response = request.response if isinstance(request.response, str) else ""
     answer = part(response, **{"extraction": options.get("extraction", "aware"), **where})
