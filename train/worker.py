@@ -1,13 +1,13 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
+from models.folder import check_sealed
 from train import checkpoints, ledger, lock, measuring, processes
 from train.horizon import run_order
 from train.ledger import Ledger
@@ -59,7 +59,7 @@ def _train(
     from train.hooks import Hooks
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
-    clear(folder)
+    checkpoints.clear(folder / "checkpoints")
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
     lock.keep(configuration, folder, trainer, tokenizer, order, records.resumed_at)
     _check_processes(trainer.accelerator.num_processes)
@@ -84,13 +84,7 @@ def _train(
     processes.wait()
     if not ended:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    clear(folder)
-
-
-def clear(folder: Path) -> None:
-    """Remove what a cut save left; one process does it for all."""
-    if processes.rank() == 0:
-        shutil.rmtree(folder / "checkpoints" / ".writing", ignore_errors=True)
+    checkpoints.clear(folder / "checkpoints")
 
 
 def _check_processes(seen: int) -> None:
@@ -124,6 +118,7 @@ def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
     from models.loading import load_configured
 
     where = folder / "checkpoints" / checkpoints.name(step)
+    check_sealed(where)
     return load_configured(configuration, str(where), read_only=True)[0]
 
 
