@@ -164,7 +164,7 @@ def suite(configuration: Configuration) -> dict[str, str]:
 
 
 def harness(configuration: Configuration) -> dict[str, str]:
-    """The version of lm-eval and a digest of each of its task files that the suite's benchmarks follow, where any do."""
+    """The version of lm-eval and a digest of each of its task files that the suite follows, where it does."""
     from data.published.harness import digests
     from data.suite import collection
 
