@@ -130,6 +130,7 @@ CONFIGURATION = (
     Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),
     _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
     _harmless("hooks", "where", "the same weights are measured, in another process"),
+    _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )
 
@@ -151,6 +152,7 @@ LOCK = (
         of=("seed", "train.steps"),
     ),
     _locked("lock", "suite", "prompts, references or options of the benchmark are others"),
+    _locked("lock", "harness", "another lm-eval, or another file of one of its tasks"),
     _locked("lock", "decoding", "responses end at another token, or are padded with one"),
     _locked("lock.verifier", "math_verify", "another math-verify may judge the same response otherwise"),
     _locked("lock.verifier", "source", "the code in rewards/ is not the same"),
