@@ -66,7 +66,7 @@ CONFIGURATION = (
         "another device, thread count or matrix precision rounds otherwise, and seconds do not compare",
     ),
     _harmless("hardware", "processes", "the same batch, split over other processes"),
-    _harmless("hardware", "launcher", "how a run is started"),
+    _harmless("hardware", "launcher hosts main_process_port slurm", "how a run is started, and where"),
     _harmless(
         "hardware",
         "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs "
