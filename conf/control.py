@@ -126,6 +126,7 @@ CONFIGURATION = (
     _locked("train", "mismatch_limit unscorable_limit", "one arm may be stopped where another goes on"),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )
 
@@ -147,6 +148,7 @@ LOCK = (
         of=("seed", "train.steps"),
     ),
     _locked("lock", "suite", "prompts, references or options of the benchmark are others"),
+    _locked("lock", "harness", "another lm-eval, or another file of one of its tasks"),
     _locked("lock", "decoding", "responses end at another token, or are padded with one"),
     _locked("lock.verifier", "math_verify", "another math-verify may judge the same response otherwise"),
     _locked("lock.verifier", "source", "the code in rewards/ is not the same"),

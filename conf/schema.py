@@ -181,10 +181,13 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
+    # of `published` and `wide`: benchmark -> its local copy, a file or a folder as docs/published.md describes
+    local: dict[str, str] = {}
+    download: bool = False  # whether what has no local copy is fetched from the hub
     samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     temperature: float = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
