@@ -99,6 +99,9 @@ class Train(Section):
     steps: Positive = 40  # batches of prompts drawn from the stored order
     prompts_per_step: Positive = 24
     save_steps: Positive = 20  # a checkpoint, and an evaluation of it, every so many steps
+    # checkpoints that a run can go on from, the last ones; older ones lose their optimizer, then go. 0: all
+    save_total_limit: Annotated[int, Field(ge=0)] = 0
+    keep_every: Annotated[int, Field(ge=0)] = 0  # steps; the model of every so many stays, however old. 0: none
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: int = 0
     adam_beta1: float = 0.9
@@ -178,10 +181,13 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
+    # of `published` and `wide`: benchmark -> its local copy, a file or a folder as docs/published.md describes
+    local: dict[str, str] = {}
+    download: bool = False  # whether what has no local copy is fetched from the hub
     samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     temperature: float = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64

@@ -1,4 +1,4 @@
-"""A run that is asked to stop: by SIGUSR1, or by a file in its folder. It saves at the end of the step and ends with 75.
+"""A run that is asked to stop: by SIGUSR1, or by a file in its folder. It saves at the end of a step and ends with 75.
 
 Slurm's warning before the time limit comes this way (launch/slurm.py). The file asks a run of many processes on several
 machines, without a signal to each; any process's signal is all processes', too. No torch here.

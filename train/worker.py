@@ -12,7 +12,7 @@ from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, processes, stop
+from train import checkpoints, ledger, lock, processes, retention, stop
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -85,6 +85,7 @@ def _train(
         as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
         live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
         evaluate_checkpoint(configuration, folder, live, tokenizer, step)
+        thin(configuration, folder)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
@@ -96,6 +97,7 @@ def _train(
         print(f"going on from {checkpoint}", flush=True)
         if ended or records.resumed_at % configuration.train.save_steps == 0:
             catch_up(configuration, folder, records.resumed_at)
+        thin(configuration, folder)
     processes.wait()
     if not ended:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -134,12 +136,22 @@ def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, 
 
 def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     """Evaluate the checkpoint a cut run left behind unevaluated."""
-    if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
+    if scored(folder, step):
         return
     from models.loading import tokenizer_of
 
     tokenizer = tokenizer_of(configuration)
     evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
+
+
+def thin(configuration: Configuration, folder: Path) -> None:
+    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as they are scored."""
+    retention.thin(folder / "checkpoints", configuration.train, lambda step: scored(folder, step))
+
+
+def scored(folder: Path, step: int) -> bool:
+    """Whether the checkpoint of this step has its scores."""
+    return (folder / "evaluation" / checkpoints.name(step) / "scores.json").is_file()
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
