@@ -8,7 +8,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, measuring, processes
+from train import checkpoints, ledger, lock, measuring, processes, retention, stop
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -17,6 +17,8 @@ from train.records import Records
 def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
+    if processes.rank() == 0:
+        (folder / stop.STOPPED).unlink(missing_ok=True)
     settle(configuration, folder)
     from data.compile import read
     from evaluation.grade import check_verifiers
@@ -39,10 +41,14 @@ def run(folder: Path) -> None:
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
-    _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     processes.wait()
     if processes.rank() == 0:
-        freeze.mark(folder, "done.json")
+        if stopped:
+            stop.note(folder)
+        else:
+            freeze.mark(folder, "done.json")
+    processes.wait()
 
 
 def _train(
@@ -54,9 +60,10 @@ def _train(
     order: Any,
     records: Records,
     checkpoint: Path | None,
-) -> None:
+) -> bool:
+    """Train to the end, or to where the run was asked to stop; whether it was."""
     from train import policy, sft
-    from train.hooks import Hooks
+    from train.hooks import Hooks, Stop
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
     checkpoints.clear(folder / "checkpoints")
@@ -65,26 +72,35 @@ def _train(
     _check_processes(trainer.accelerator.num_processes)
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
+    halt = Stop(folder, configuration.updates_per_step)
+
     def evaluate(tuned: Any, step: int, last: bool) -> None:
+        checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
+        if halt.now:
+            return  # there is no time; the next start catches up
         hardware = configuration.hardware
-        if not measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
-            return
-        as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
-        live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
-        evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
+        if measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
+            as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
+            live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
+            evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
+        thin(configuration, folder)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
 
+    trainer.add_callback(halt)
     trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
     ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
-        catch_up(configuration, folder, records.resumed_at, ended)
+        if ended or records.resumed_at % configuration.train.save_steps == 0:
+            catch_up(configuration, folder, records.resumed_at, ended)
+        thin(configuration, folder)
     processes.wait()
     if not ended:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.clear(folder / "checkpoints")
+    return halt.now
 
 
 def _check_processes(seen: int) -> None:
@@ -111,6 +127,17 @@ def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) 
 
         model = load_saved(configuration, folder, step)
         evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
+
+
+def thin(configuration: Configuration, folder: Path) -> None:
+    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as nothing that is
+    asked for of them is still to be measured."""
+
+    def measured(step: int) -> bool:
+        place = measuring.of_checkpoint(configuration, folder, step, last=False)
+        return not measuring.due(configuration, place, measuring.ANYWHERE)
+
+    retention.thin(folder / "checkpoints", configuration.train, measured)
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
