@@ -277,7 +277,7 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints pretrain",
+        "lock facts audit checkpoints pretrain trackers",
         "a module that watches or stores, and computes nothing of a run",
     ),
     Entry(("git",), "harmless", "the code that computes is compared module by module"),

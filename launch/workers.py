@@ -74,10 +74,10 @@ def environment(configuration: Configuration) -> dict[str, str]:
     foreign = {key for key in os.environ if key in RANK_VARIABLES or key.startswith(RANK_PREFIXES)}
     variables = {key: value for key, value in os.environ.items() if key not in foreign}
     variables |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    variables |= {"PYTHONUNBUFFERED": "1", "WANDB_MODE": configuration.logger.mode}
+    variables |= {"PYTHONUNBUFFERED": "1"}
     if configuration.hardware.device == "cpu":
         variables["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed looks for one, and says so
-    if configuration.logger.name == "none":
+    if configuration.logger.name != "wandb":
         variables["WANDB_MODE"] = "disabled"
     source = configuration.data.source
     if not is_hub_id(configuration.model.path) and (source == "world" or Path(source).exists()):

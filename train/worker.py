@@ -12,7 +12,7 @@ from conf.files import write_json
 from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
-from train import checkpoints, ledger, lock, processes
+from train import checkpoints, ledger, lock, processes, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -37,12 +37,13 @@ def run(folder: Path) -> None:
         checkpoints.check_processes(checkpoint)
     book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
     ledger.check(book.entry, configuration)
-    records = Records(folder, resumed_at, book)
+    records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
     _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    records.mirror.close()
     processes.wait()
     if processes.rank() == 0:
         freeze.mark(folder, "done.json")
@@ -144,8 +145,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
     """Process-wide settings, before anything heavy is imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if configuration.logger.name == "wandb":
-        _settle_wandb(configuration, folder)
+    trackers.settle(configuration)
     import torch
     import transformers
 
@@ -161,15 +161,3 @@ def settle(configuration: Configuration, folder: Path) -> None:
     processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
-
-
-def _settle_wandb(configuration: Configuration, folder: Path) -> None:
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none"
-        ) from None
-    os.environ["WANDB_PROJECT"] = configuration.logger.project
-    os.environ["WANDB_MODE"] = configuration.logger.mode
-    os.environ["WANDB_DIR"] = str(folder)
