@@ -69,11 +69,15 @@ def python_job(name: str, module: str, arguments: list[str], folder: Path, confi
 
 
 def environment(configuration: Configuration) -> dict[str, str]:
-    """The worker's environment: threads as configured, no rank of an outer launcher, no network it does not need."""
-    threads = str(configuration.hardware.threads)
+    """The worker's environment: this command's, without the rank of an outer launcher, and `settings`."""
     foreign = {key for key in os.environ if key in RANK_VARIABLES or key.startswith(RANK_PREFIXES)}
-    variables = {key: value for key, value in os.environ.items() if key not in foreign}
-    variables |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+    return {key: value for key, value in os.environ.items() if key not in foreign} | settings(configuration)
+
+
+def settings(configuration: Configuration) -> dict[str, str]:
+    """What a worker is told by its environment: threads as configured, and no network that it does not need."""
+    threads = str(configuration.hardware.threads)
+    variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
     variables |= {"PYTHONUNBUFFERED": "1"}
     if configuration.hardware.device == "cpu":
         variables["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed looks for one, and says so

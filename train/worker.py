@@ -1,7 +1,6 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from conf.files import write_json
 from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
+from models.folder import check_sealed
 from train import checkpoints, ledger, lock, processes, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
@@ -63,7 +63,7 @@ def _train(
     from train.hooks import Hooks
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
-    clear(folder)
+    checkpoints.clear(folder / "checkpoints")
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
     lock.keep(configuration, folder, trainer, tokenizer, order, records.resumed_at)
     _check_processes(trainer.accelerator.num_processes)
@@ -85,13 +85,7 @@ def _train(
     processes.wait()
     if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    clear(folder)
-
-
-def clear(folder: Path) -> None:
-    """Remove what a cut save left; one process does it for all."""
-    if processes.rank() == 0:
-        shutil.rmtree(folder / "checkpoints" / ".writing", ignore_errors=True)
+    checkpoints.clear(folder / "checkpoints")
 
 
 def _check_processes(seen: int) -> None:
@@ -138,6 +132,7 @@ def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
     from models.loading import load_configured
 
     where = folder / "checkpoints" / checkpoints.name(step)
+    check_sealed(where)
     return load_configured(configuration, str(where), read_only=True)[0]
 
 
