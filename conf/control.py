@@ -115,6 +115,7 @@ CONFIGURATION = (
     _locked("train", "steps", "the arms do not see equally many prompts", given=MATCHED),
     _locked("train", "prompts_per_step", "the batch differs: a step is not the same step"),
     _locked("train", "save_steps", "other checkpoints are scored", given=MATCHED),
+    _harmless("train", "save_total_limit keep_every", "which checkpoints stay on the disk once they are scored"),
     _locked("train", "lr_scheduler_type warmup_steps", "the learning rate takes another course"),
     _locked(
         "train",
@@ -279,7 +280,7 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints pretrain trackers",
+        "lock facts audit checkpoints retention card pretrain trackers",
         "a module that watches or stores, and computes nothing of a run",
     ),
     _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),

@@ -99,6 +99,9 @@ class Train(Section):
     steps: Positive = 40  # batches of prompts drawn from the stored order
     prompts_per_step: Positive = 24
     save_steps: Positive = 20  # a checkpoint, and an evaluation of it, every so many steps
+    # checkpoints that a run can go on from, the last ones; older ones lose their optimizer, then go. 0: all
+    save_total_limit: Annotated[int, Field(ge=0)] = 0
+    keep_every: Annotated[int, Field(ge=0)] = 0  # steps; the model of every so many stays, however old. 0: none
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: int = 0
     adam_beta1: float = 0.9

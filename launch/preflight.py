@@ -11,7 +11,7 @@ from conf.errors import UserError
 from conf.schema import Configuration, Hardware
 from launch import hosts, machine
 from models.folder import check_sealed, is_hub_id
-from train import trackers
+from train import retention, trackers
 
 LEAST_FREE_BYTES = 200 * 2**20
 CHECKPOINT_TO_WEIGHTS = 4  # weights, two moments, and what is written before the old is removed
@@ -145,8 +145,8 @@ def _check_output(configuration: Configuration, runs: int) -> None:
 
 
 def _bytes_needed(configuration: Configuration, runs: int) -> int:
-    """A rough upper bound: every checkpoint of every run, beside a least amount."""
-    train, folder = configuration.train, Path(configuration.model.path)
+    """A rough upper bound: the checkpoints of every run that are kept, beside a least amount."""
+    folder = Path(configuration.model.path)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
-    saves = -(-train.steps // train.save_steps)
-    return LEAST_FREE_BYTES + runs * saves * CHECKPOINT_TO_WEIGHTS * weights
+    whole, models = retention.at_most(configuration.train)
+    return LEAST_FREE_BYTES + runs * (CHECKPOINT_TO_WEIGHTS * whole + models) * weights
