@@ -279,9 +279,9 @@ class Plan(Section):
 
 
 class Logger(Section):
-    name: Literal["none", "wandb"] = "none"
+    name: Literal["none", "wandb", "trackio", "tensorboard"] = "none"  # what is told the rows of metrics.jsonl
     project: str = "paribus"
-    mode: Literal["offline", "online"] = "offline"
+    mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
 
 
 class Experiment(Section):

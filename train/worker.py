@@ -8,7 +8,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, measuring, processes, retention, stop
+from train import checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -36,12 +36,13 @@ def run(folder: Path) -> None:
         checkpoints.check_processes(checkpoint)
     book = Ledger(ledger.opening(configuration, checkpoint), measuring.shape_of(configuration))
     ledger.check(book.entry, configuration)
-    records = Records(folder, resumed_at, book)
+    records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
     stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    records.mirror.close()
     processes.wait()
     if processes.rank() == 0:
         if stopped:
@@ -153,8 +154,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
     """Process-wide settings, before anything heavy is imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if configuration.logger.name == "wandb":
-        _settle_wandb(configuration, folder)
+    trackers.settle(configuration)
     import torch
     import transformers
 
@@ -170,15 +170,3 @@ def settle(configuration: Configuration, folder: Path) -> None:
     processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
-
-
-def _settle_wandb(configuration: Configuration, folder: Path) -> None:
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none"
-        ) from None
-    os.environ["WANDB_PROJECT"] = configuration.logger.project
-    os.environ["WANDB_MODE"] = configuration.logger.mode
-    os.environ["WANDB_DIR"] = str(folder)
