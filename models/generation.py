@@ -11,7 +11,7 @@ import torch
 
 from conf.errors import UserError
 from models import plain
-from models.draws import pick, uniforms
+from models.draws import best, pick, uniforms
 from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
@@ -42,8 +42,8 @@ def generate(
     its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
     full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
     read once, and a row that ends makes room for one that waits. A list given as `logps` is filled with the
-    log-probability that each token of each row had where it was drawn (0 if greedy). `progress` hears how many rows of
-    all have ended.
+    log-probability that each token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears
+    how many rows of all have ended.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
@@ -117,7 +117,7 @@ class _Writing:
             raise UserError(
                 "logits that are not numbers", why, "lower recipe.learning_rate, or set model.dtype=float32"
             )
-        tokens = logits.argmax(-1) if self.seeds is None else self._sample(slots.rows, logits)
+        tokens = self._chosen(slots.rows, logits)
         going = []
         for place, (row, token) in enumerate(zip(slots.rows, tokens.tolist(), strict=True)):
             self.responses[row].append(token)
@@ -147,8 +147,6 @@ class _Writing:
         for rows, drawn in self.drawn:
             for row, logp in zip(rows, drawn.tolist(), strict=True):
                 found[row].append(logp)
-        if self.seeds is None:
-            return [[0.0] * len(response) for response in self.responses]
         return [own[: len(response)] for own, response in zip(found, self.responses, strict=True)]
 
     def _next(self, room: int, tokens: float, padding: float) -> list[int]:
@@ -165,9 +163,12 @@ class _Writing:
             rows.append(self.waiting.popleft())
         return rows
 
-    def _sample(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
-        uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
-        tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+    def _chosen(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+        if self.seeds is None:
+            tokens, logps = best(logits)
+        else:
+            uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
+            tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
         self.drawn.append((list(rows), logps))
         return tokens
 

@@ -50,6 +50,7 @@ def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, 
         "base": base(configuration.model.path) | {"chat_template": _sha256(tokenizer.chat_template)},
         "data": dict(compiled["digests"]),
         "suite": suite(configuration),
+        "harness": harness(configuration),
         "decoding": {
             "end_id": tokenizer.eos_token_id,
             "end_token": tokenizer.eos_token,
@@ -153,13 +154,24 @@ def base(path: str) -> dict[str, str]:
 
 
 def suite(configuration: Configuration) -> dict[str, str]:
-    """Benchmark -> digest of its items: prompts, references, options."""
+    """Benchmark, SUITE/BENCHMARK of a further suite -> digest of its items: prompts, references, options."""
     from data.suite import items
 
     found: dict[str, list[Any]] = {}
-    for item in items(configuration.suite):
-        found.setdefault(item.benchmark, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
+    every = [("", configuration.suite), *((f"{name}/", one) for name, one in configuration.suites.items())]
+    for name, item in ((f"{head}{item.benchmark}", item) for head, one in every for item in items(one)):
+        found.setdefault(name, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
     return {benchmark: _sha256(own) for benchmark, own in found.items()}
+
+
+def harness(configuration: Configuration) -> dict[str, str]:
+    """The version of lm-eval and a digest of each of its task files that the suite follows, where it does."""
+    from data.published.harness import digests
+    from data.suite import collection
+
+    held = [task for kind in configuration.suite.collections for task in collection(kind).BENCHMARKS.values()]
+    files = {file for task in held for file in getattr(task, "harness", ())}
+    return digests(tuple(sorted(files))) if files else {}
 
 
 def precision(configuration: Configuration, model: Any) -> dict[str, str]:
