@@ -115,6 +115,7 @@ CONFIGURATION = (
     _locked("train", "steps", "the arms do not see equally many prompts", given=MATCHED),
     _locked("train", "prompts_per_step", "the batch differs: a step is not the same step"),
     _locked("train", "save_steps", "other checkpoints are scored", given=MATCHED),
+    _harmless("train", "save_total_limit keep_every", "which checkpoints stay on the disk once they are scored"),
     _locked("train", "lr_scheduler_type warmup_steps", "the learning rate takes another course"),
     _locked(
         "train",
@@ -125,6 +126,11 @@ CONFIGURATION = (
     _locked("train", "mismatch_limit unscorable_limit", "one arm may be stopped where another goes on"),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _locked("suite", "when", "other checkpoints are scored"),
+    _harmless("suite", "where", "the same weights are scored, in another process"),
+    Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),
+    _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
+    _harmless("hooks", "where", "the same weights are measured, in another process"),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )
@@ -279,7 +285,7 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints pretrain",
+        "lock facts audit checkpoints retention card pretrain trackers",
         "a module that watches or stores, and computes nothing of a run",
     ),
     _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),

@@ -1,6 +1,7 @@
 """From a plain tree of keys to the typed configuration, or to one message that names the key to change."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from conf import control, devices
 from conf.errors import UserError
 from conf.schema import Configuration, Recipe
+
+NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_]\w*)*")
 
 
 def validate(tree: Mapping[str, Any]) -> Configuration:
@@ -76,7 +79,9 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_measured(configuration)
     _check_mistakes(configuration)
+    _check_kept(configuration)
     _check_recipe(configuration)
     devices.check(configuration)
     if not experiment.arms or not experiment.seeds:
@@ -96,6 +101,19 @@ def _check_together(configuration: Configuration) -> None:
         )
 
 
+def _check_measured(configuration: Configuration) -> None:
+    """Refuse a suite that cannot be compared on, and names that could not be folders."""
+    if not {"base", "end"} <= set(configuration.suite.when):
+        given = f"suite.when={list(configuration.suite.when)}"
+        why = "arms are compared with the base on this suite, at their ends"
+        raise UserError(given, why, "keep base and end in it, or put the suite among `suites`")
+    for key, names in (("suites", list(configuration.suites)), ("hooks.functions", configuration.hooks.functions)):
+        wrong = [name for name in names if not NAME.fullmatch(name) or (key != "suites" and "." not in name)]
+        if wrong:
+            change = "write suites=[NAME,...]" if key == "suites" else "write hooks.functions=[MODULE.FUNCTION,...]"
+            raise UserError(f"{key}={wrong[0]}", "its results are kept in a folder of that name", change)
+
+
 def _check_mistakes(configuration: Configuration) -> None:
     """Refuse mistakes where no scripted teacher makes them."""
     data = configuration.data
@@ -104,6 +122,20 @@ def _check_mistakes(configuration: Configuration) -> None:
         why = "the world's scripted teacher makes them, and nothing of it would be read"
         change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
         raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
+
+
+def _check_kept(configuration: Configuration) -> None:
+    """Refuse a rule for old checkpoints that none of them meets."""
+    train = configuration.train
+    if not train.keep_every:
+        return
+    if not train.save_total_limit:
+        why = "every checkpoint is kept, so it would change nothing"
+        raise UserError(f"train.keep_every={train.keep_every}", why, "set train.save_total_limit, or leave it out")
+    if train.keep_every % train.save_steps:
+        given = f"train.keep_every={train.keep_every} with train.save_steps={train.save_steps}"
+        change = f"make it a multiple of {train.save_steps}"
+        raise UserError(given, "checkpoints are saved at other steps than those to keep", change)
 
 
 def _check_keys(name: str, given: list[str]) -> None:

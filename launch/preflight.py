@@ -11,6 +11,7 @@ from conf.errors import UserError
 from conf.schema import Configuration, Hardware
 from launch import hosts, machine
 from models.folder import check_sealed, is_hub_id
+from train import retention, trackers
 
 LEAST_FREE_BYTES = 200 * 2**20
 CHECKPOINT_TO_WEIGHTS = 4  # weights, two moments, and what is written before the old is removed
@@ -114,9 +115,15 @@ def check_hub(key: str, name: str, kind: str, instead: str) -> None:
 
 
 def _check_logger(configuration: Configuration) -> None:
-    if configuration.logger.name == "wandb" and find_spec("wandb") is None:
-        why = "the package wandb is not installed"
-        raise UserError("logger=wandb", why, "choose logger=none, or `pip install -c constraints.txt -e '.[wandb]'`")
+    name = configuration.logger.name
+    if name != "none" and find_spec(name) is None:
+        pins = "" if name == "trackio" else "-c constraints.txt "  # it wants an older pillow than the pinned one
+        change = f"choose logger=none, or `pip install {pins}-e '.[{name}]'`"
+        raise UserError(f"logger={name}", f"the package {name} is not installed", change)
+    if configuration.logger.mode == "online" and name == "wandb" and not trackers.has_key():
+        given = "logger=wandb logger.mode=online"
+        why = "there is no key for W&B: neither WANDB_API_KEY nor one that `wandb login` left"
+        raise UserError(given, why, "log in, or set logger.mode=auto, which keeps the run offline until then")
 
 
 def _check_output(configuration: Configuration, runs: int) -> None:
@@ -138,8 +145,8 @@ def _check_output(configuration: Configuration, runs: int) -> None:
 
 
 def _bytes_needed(configuration: Configuration, runs: int) -> int:
-    """A rough upper bound: every checkpoint of every run, beside a least amount."""
-    train, folder = configuration.train, Path(configuration.model.path)
+    """A rough upper bound: the checkpoints of every run that are kept, beside a least amount."""
+    folder = Path(configuration.model.path)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
-    saves = -(-train.steps // train.save_steps)
-    return LEAST_FREE_BYTES + runs * saves * CHECKPOINT_TO_WEIGHTS * weights
+    whole, models = retention.at_most(configuration.train)
+    return LEAST_FREE_BYTES + runs * (CHECKPOINT_TO_WEIGHTS * whole + models) * weights

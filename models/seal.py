@@ -11,7 +11,7 @@ from conf.files import read_json
 
 SEAL = "complete.json"
 LATER = (SEAL, "README.md", "lock.json", "audit.json")  # written again after the sealing, and no part of the model
-STATES = (".pt", ".pth", ".bin")  # of a run that goes on; a model's weights are safetensors
+STATES = (".pt", ".pth", ".bin", "latest", "zero_to_fp32.py")  # of a run that goes on; weights are safetensors
 THREADS = 4  # hashing leaves Python's lock
 
 
@@ -43,7 +43,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     whole = isinstance(seal, dict) and isinstance(seal.get("bytes"), dict)
-    return {"sha256": {}, "processes": 1, **seal} if whole else None
+    return {"sha256": {}, "processes": 1, "resumes": True, **seal} if whole else None
 
 
 def cut(folder: Path, names: Collection[str] | None = None) -> str | None:

@@ -53,6 +53,13 @@ def remove(checkpoint: Path) -> None:
     shutil.rmtree(aside)
 
 
+def drop_between(folder: Path, step: int, save_steps: int) -> None:
+    """Remove what runs that were asked to stop saved before `step`, which is sealed, between the steps that save."""
+    for checkpoint in folder.glob("step-*"):
+        if step_of(checkpoint) < step and step_of(checkpoint) % save_steps:
+            remove(checkpoint)
+
+
 def clear(folder: Path) -> None:
     """Remove what a cut save and a cut removal left under `folder`; one process does it for all."""
     if processes.rank() == 0:
@@ -74,13 +81,19 @@ def latest(folder: Path) -> tuple[int, Path] | None:
 
     Every process comes here and reads its share of the files; the first sets aside what any of them found damaged.
     """
-    for checkpoint in processes.collected(sorted(folder.glob("step-*"), reverse=True))[0]:
+    found = [path for path in sorted(folder.glob("step-*"), reverse=True) if _resumes(path)]
+    for checkpoint in processes.collected(found)[0]:
         reason = _fault(checkpoint)
         if reason is None:
             return step_of(checkpoint), checkpoint
         if processes.rank() == 0:
             _set_aside(checkpoint, reason)
     return None
+
+
+def _resumes(checkpoint: Path) -> bool:
+    """Whether a run can go on from it, as far as its seal says; of an old one the model alone may be left."""
+    return bool((seals.read(checkpoint) or {"resumes": True})["resumes"])
 
 
 def _fault(checkpoint: Path) -> str | None:

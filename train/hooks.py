@@ -8,20 +8,20 @@ from typing import Any
 from transformers import TrainerCallback
 
 from conf.files import write_json
-from train import checkpoints, ledger, lock, processes
+from train import checkpoints, ledger, lock, processes, stop
 from train.records import Records, forget_peak
 
 
 class Hooks(TrainerCallback):
     """Records each step, and ends the run with a checkpoint where `over` says that its budget is spent; at each save
-    seals the checkpoint under its final name and has it evaluated."""
+    seals the checkpoint under its final name and has it measured."""
 
     def __init__(
         self,
         records: Records,
         folder: Path,
         updates_per_step: int,
-        evaluate: Callable[[Any, int], None],
+        evaluate: Callable[[Any, int, bool], None],
         over: Callable[[ledger.Entry], bool],
     ) -> None:
         self.records, self.folder, self.updates = records, folder, updates_per_step
@@ -47,7 +47,8 @@ class Hooks(TrainerCallback):
         step = state.global_step // self.updates
         self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
         if state.is_world_process_zero:
-            self.evaluate(model, step)
+            last = state.global_step >= state.max_steps or self.over(self.records.ledger.entry)
+            self.evaluate(model, step, last)
         processes.wait()  # for the one that evaluates, off the clock
         forget_peak()
         self.records.ledger.start_clock()  # neither saving nor evaluating is training
@@ -58,3 +59,14 @@ class Hooks(TrainerCallback):
             write_json(written / ledger.FILE, self.records.ledger.entry)
         processes.wait()
         checkpoints.seal(written, self.folder / "checkpoints" / checkpoints.name(step))
+
+
+class Stop(TrainerCallback):
+    """Saves at the end of the step in which the run was asked to stop, and ends the training there."""
+
+    def __init__(self, folder: Path, updates_per_step: int) -> None:
+        self.folder, self.updates, self.now = folder, updates_per_step, False
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step % self.updates == 0 and stop.asked(self.folder):
+            self.now = control.should_save = control.should_training_stop = True
