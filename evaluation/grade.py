@@ -18,15 +18,14 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from data import world
 from data.items import Item
+from evaluation.modes import MODES, PAPER
 from rewards import FORMED, Request, Verdict, canary, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried
 
 Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
-PAPER = "paper"  # option of an item: the name of the published extractor of its benchmark
 STOP, LENGTH = "stop", "length"  # finish reasons: the model ended its response, or its tokens ran out
-MODES = ("strict", "aware", PAPER)
 _STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels")
 _JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
 
@@ -111,7 +110,7 @@ def _chosen(verdicts: Sequence[Verdict], places: Sequence[int], others: Sequence
 
 def _as_published(item: Item, text: str) -> str | None:
     """The outcome by the published extractor; None where the benchmark has none."""
-    name = item.options.get(PAPER)
+    name = item.options.get(PAPER)  # what its benchmark's extractor is called
     if not name:
         return None
     return str(import_module("rewards.paper").grade(name, text, item.reference, item.options).outcome)

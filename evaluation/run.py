@@ -13,7 +13,8 @@ from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Item
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade, write_items
-from evaluation.scores import GREEDY, all_scores
+from evaluation.scores import GREEDY
+from evaluation.summing import all_scores
 from models import generate, prompt_ids, response_text
 from models.seeds import stream
 

@@ -36,6 +36,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "training": _training(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
+        "forms": _forms(results),
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
@@ -148,5 +149,11 @@ def _strategies(results: dict[str, Any]) -> Rows:
 
 def _counts(results: dict[str, Any]) -> Rows:
     for label, benchmarks in results["counts"].items():
+        for name, own in benchmarks.items():
+            yield {"model": label, "benchmark": name, **own}
+
+
+def _forms(results: dict[str, Any]) -> Rows:
+    for label, benchmarks in results["forms"].items():
         for name, own in benchmarks.items():
             yield {"model": label, "benchmark": name, **own}
