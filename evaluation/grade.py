@@ -32,6 +32,7 @@ _JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in _STRINGS),
+        ("shots", pa.int32()),
         ("sample", pa.int32()),
         *((name, pa.string()) for name in _JUDGED),
         ("completion_tokens", pa.int32()),
@@ -73,6 +74,7 @@ def about(item: Item) -> dict[str, Any]:
         "prompt_digest": hashlib.sha256(item.prompt.encode()).hexdigest(),
         "reference": item.reference,
         "twin": item.twin,
+        "shots": len(item.shots),
         "labels": json.dumps(item.labels, sort_keys=True, ensure_ascii=False),
     }
 
@@ -131,13 +133,6 @@ def strategy(item: Item, response: str) -> str:
     """How a math item of the embedded world was answered; empty for everything else."""
     known = item.group == "math" and item.benchmark in world.BENCHMARKS
     return world.strategy(item.prompt, response) if known else ""
-
-
-def write_items(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write items.parquet whole or not at all."""
-    cut_short = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), cut_short)
-    cut_short.replace(path)
 
 
 def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evaluation.modes import group_modes, mode_scores
+from evaluation.modes import MODES, group_modes, mode_scores
 from evaluation.scores import Columns, benchmark_scores, by_group, counts, group_scores, item_scores
 
+# the columns of items.parquet that scores are made from
+SCORED = ("benchmark", "group", "item", "sample", "outcome", *MODES, "strategy", "truncated")
 Missing = Mapping[str, Mapping[str, str]]  # benchmark -> its group and the reason
 
 

@@ -15,7 +15,7 @@ def prepare(file: Path) -> None:
     configuration = freeze.read(file)
     settle(configuration, file.parent)
     from data.compile import compile_dataset
-    from evaluation.run import evaluate
+    from evaluation.run import FEW_SHOTS, evaluate
     from models import digest
     from models.adapter import adapted
     from models.loading import load_configured
@@ -26,7 +26,10 @@ def prepare(file: Path) -> None:
     write_json(folder / "lock.json", lock.measure(configuration, manifest, adapted(configuration, model), tokenizer))
     del model  # a large one is not held twice
     weights, as_read = digest(configuration.model.path), load_configured(configuration, read_only=True)[0]
-    evaluate(as_read, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
+    where = folder / "base" / "evaluation"
+    evaluate(as_read, tokenizer, configuration, where, 0, "base", model_digest=weights)
+    if configuration.suite.shots:
+        evaluate(as_read, tokenizer, configuration, where / FEW_SHOTS, 0, "base", weights, few_shots=True)
     freeze.mark(folder, "prepared.json")
 
 
