@@ -32,6 +32,10 @@ def _check_hardware(configuration: Configuration) -> None:
         given = f"hardware.processes={hardware.processes} with {rows} responses a step"
         change = f"make train.prompts_per_step a multiple of {hardware.processes}"
         raise UserError(given, "processes with more rows than others would weigh them less", change)
+    if hardware.hosts and len(hardware.hosts) != hardware.nodes:
+        given = f"hardware.hosts names {len(hardware.hosts)} machines with hardware.nodes={hardware.nodes}"
+        why = "each machine takes an equal part of the processes"
+        raise UserError(given, why, f"set hardware.nodes={len(hardware.hosts)}")
     if hardware.processes % hardware.nodes:
         given = f"hardware.processes={hardware.processes} with hardware.nodes={hardware.nodes}"
         raise UserError(given, "machines would have unequally many", "make hardware.processes a multiple of the nodes")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 GROUPS = ("math", "other_reasoning", "non_reasoning")
 
@@ -17,7 +17,7 @@ class Item:
     kind: str
     prompt: str
     reference: str
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # texts to choose among, in order; `reference` is one's letter or its text
     shots: tuple[tuple[str, str], ...] = ()  # (prompt, response) pairs that may stand before the prompt
     labels: dict[str, str] = field(default_factory=dict)  # of the cell it belongs to: skill, domain, difficulty, ...
@@ -52,9 +52,12 @@ class Missing(Exception):  # noqa: N818
 
 
 def gold(item: Item) -> int | None:
-    """Which of the item's choices is the right one: the one that is the reference, or has its letter."""
-    if item.reference in item.choices:
-        return item.choices.index(item.reference)
+    """Which of the item's choices is the right one: the one that is the reference, in whatever case, or has its letter;
+    None where no choice, or more than one, is."""
+    for same in (str, str.lower):
+        places = [place for place, choice in enumerate(item.choices) if same(choice) == same(item.reference)]
+        if places:
+            return places[0] if len(places) == 1 else None
     place = ord(item.reference.upper()) - ord("A") if len(item.reference) == 1 else -1
     return place if 0 <= place < len(item.choices) else None
 

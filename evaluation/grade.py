@@ -8,7 +8,6 @@ answer after the thought) and `paper` (the published extractor, null where the b
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from conf.errors import UserError
 from data import world
 from data.items import Item
 from evaluation.modes import MODES, PAPER
-from rewards import FORMED, Request, Verdict, canary, verify_many
+from rewards import FORMED, Request, Verdict, canary, paper, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried
 
@@ -92,9 +91,11 @@ def judged(items: Sequence[Item], texts: Sequence[str], workers: int = 0) -> lis
     main = _chosen(strict, own, verify_many([_request(*pairs[i]) for i in own], workers))
     return [
         {"outcome": verdict.outcome, "reason": verdict.reason, "extracted": verdict.extracted}
-        | {"strict": one.outcome, "aware": other.outcome, PAPER: _as_published(item, text)}
+        | {"strict": one.outcome, "aware": other.outcome, PAPER: published}
         | {"strategy": strategy(item, text)}
-        for (item, text), verdict, one, other in zip(pairs, main, strict, aware, strict=True)
+        for (item, text), verdict, one, other, published in zip(
+            pairs, main, strict, aware, _as_published(pairs, workers), strict=True
+        )
     ]
 
 
@@ -110,12 +111,14 @@ def _chosen(verdicts: Sequence[Verdict], places: Sequence[int], others: Sequence
     return [found.get(i, verdict) for i, verdict in enumerate(verdicts)]
 
 
-def _as_published(item: Item, text: str) -> str | None:
-    """The outcome by the published extractor; None where the benchmark has none."""
-    name = item.options.get(PAPER)  # what its benchmark's extractor is called
-    if not name:
-        return None
-    return str(import_module("rewards.paper").grade(name, text, item.reference, item.options).outcome)
+def _as_published(pairs: Sequence[tuple[Item, str]], workers: int) -> list[str | None]:
+    """The outcome by the published extractor of each item's benchmark; None where it has none."""
+    having = [(place, item, text) for place, (item, text) in enumerate(pairs) if PAPER in item.options]
+    asked = [(item.options[PAPER], text, item.reference, item.options) for _, item, text in having]
+    found: list[str | None] = [None] * len(pairs)
+    for (place, _, _), verdict in zip(having, paper.grade_many(asked, workers), strict=True):
+        found[place] = verdict.outcome
+    return found
 
 
 def _written(ids: Sequence[int], mean_logp: float | None, end_id: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from evaluation import parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
-from evaluation.summing import SCORED, all_scores
+from evaluation.summing import SCORED, Missing, all_scores
 from models import generate, prompt_ids, response_text
 from models.seeds import stream
 
@@ -57,15 +57,15 @@ class Task:
     def parts(self) -> Path:
         return parts.folder(self.folder, self.settings)
 
-    def items(self) -> suites.Compiled:
+    def items(self) -> tuple[list[Item], Missing]:
         """The items to ask, and what is missing."""
-        found, missing = suites.compiled(self.suite)
-        if not self.few_shots:
-            return suites.Compiled([replace(item, shots=()) for item in found], missing)
-        shown, without = suites.with_shots(self.suite, found)
-        groups = {item.benchmark: item.group for item in found}
-        lacking = {name: {"group": groups[name], "reason": reason} for name, reason in without.items()}
-        return suites.Compiled(shown, missing | lacking)
+        found, reasons = suites.found(self.suite)
+        shown = [replace(item, shots=()) for item in found]
+        if self.few_shots:
+            shown, without = suites.with_shots(self.suite, found)
+            reasons |= without
+        groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
+        return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 
 
 def evaluate(
@@ -106,7 +106,7 @@ def finished(
 def is_finished(task: Task) -> dict[str, Any] | None:
     """The scores where the task is done, else None: also where a benchmark that was missing is there by now."""
     scores = _scores_of(task)
-    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items().missing):
+    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items()[1]):
         return None
     return scores
 
@@ -114,7 +114,7 @@ def is_finished(task: Task) -> dict[str, Any] | None:
 def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
     """What the scores hang on; `digest` is sha256 over all of it. The batch size is left out: memory only."""
     own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude={"batch_size", "shots"}),
+        "suite": suite.model_dump(mode="json", exclude={"batch_size", "shots", "download"}),
         "model": model_digest,
         "step": step,
         "label": label,
@@ -134,7 +134,7 @@ def _scores_of(task: Task) -> dict[str, Any] | None:
 
 def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_seconds: float = SAVE_SECONDS) -> None:
     """Generate and grade what no part holds yet of this share of the items: every n-th, all samples of each."""
-    items = task.items().items[share[0] :: share[1]]
+    items = task.items()[0][share[0] :: share[1]]
     hardware = task.configuration.hardware
     check_verifiers((item.kind for item in items), hardware.reward_workers)
     if _scores_of(task):  # of other benchmarks, which are kept

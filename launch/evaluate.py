@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
 def folder_of(configuration: Configuration) -> Path:
     """Where the evaluation of this model on this suite stands: one folder for each of either."""
     model, suite = configuration.model.path, configuration.suite
-    settings = json.dumps(suite.model_dump(mode="json", exclude={"batch_size", "shots"}), sort_keys=True)
+    settings = json.dumps(suite.model_dump(mode="json", exclude={"batch_size", "shots", "download"}), sort_keys=True)
     short = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (folders.fingerprint(model), settings)]
     name = f"{Path(model).name}-{short[0]}-{suite.name}-{suite.split}-{short[1]}"
     return folders.experiment_folder(configuration) / "evaluations" / name

@@ -67,10 +67,10 @@ def generate(
                 writing.step(slots)
             if progress:
                 progress(writing.ended, len(prompts))
-            if ended and time.monotonic() - told > ended_seconds:
+            if ended and writing.untold and time.monotonic() - told > ended_seconds:
                 ended(writing.news())
                 told = time.monotonic()
-    if ended:
+    if ended and writing.untold:
         ended(writing.news())
     if logps is not None:
         logps[:] = writing.logps()

@@ -35,7 +35,7 @@ def verify_many(requests: Sequence[Request], workers: int = 0) -> list[Verdict]:
     """The verdict of every request, in order. What may take long goes to `workers` processes (0: to one shared)."""
     found = [_judge(request) for request in requests]
     tasks = [task for task in found if isinstance(task, Task)]
-    done = iter(_run(tasks, workers) if tasks else [])
+    done = iter(run_tasks(tasks, workers) if tasks else [])
     return [next(done) if isinstance(verdict, Task) else verdict for verdict in found]
 
 
@@ -55,7 +55,8 @@ def _judge(request: Request) -> Verdict | Task:
     return TRUNCATED if answer is None and found != BAD_REFERENCE else found
 
 
-def _run(tasks: Sequence[Task], workers: int) -> list[Verdict]:
+def run_tasks(tasks: Sequence[Task], workers: int = 0) -> list[Verdict]:
+    """The verdict of every task, in order, each under its hard time limit in one of `workers` processes."""
     from rewards.workers import run
 
     done = zip(tasks, run(tasks, workers), strict=True)
