@@ -99,9 +99,9 @@ def _regraded(
         row.update(about(item) | {"shots": row["shots"]} | verdict)
     changed["responses"] += len(asked)
     there = {place for place, _ in asked}
-    for place, item in known:
+    for place, other in known:
         if place not in there:
-            name = "items_gone" if item is None else "items_changed"
+            name = "items_gone" if other is None else "items_changed"
             others[name].add((rows[place]["benchmark"], rows[place]["item"]))
     return found
 
