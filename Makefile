@@ -72,10 +72,10 @@ targets: $(READY)  ## sample and judge responses for SFT to imitate (ARGS='targe
 	@$(PY) -m launch.targets experiment=$(EXPERIMENT) $(ARGS)
 
 evaluate: $(READY)  ## score any model: make evaluate MODEL=FOLDER_OR_HUB_ID SUITE=NAME (ARGS=regrade=true: grade again)
-	@$(PY) -m launch.evaluate $(if $(GIVEN),experiment=$(EXPERIMENT)) $(if $(MODEL),model.path=$(MODEL)) $(if $(SUITE),suite=$(SUITE)) $(ARGS)
+	@$(PY) -m launch.evaluate $(if $(MODEL),$(if $(GIVEN),experiment=$(EXPERIMENT)),experiment=$(EXPERIMENT)) $(if $(MODEL),model.path=$(MODEL)) $(if $(SUITE),suite=$(SUITE)) $(ARGS)
 
 regrade: $(READY)  ## grade all stored responses of EXPERIMENT again; nothing is generated
-	@$(PY) -m launch.regrade $(if $(GIVEN),experiment=$(EXPERIMENT)) $(ARGS)
+	@$(PY) -m launch.regrade experiment=$(EXPERIMENT) $(ARGS)
 
 report: $(READY)  ## the report of EXPERIMENT again, from its files
 	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(ARGS)

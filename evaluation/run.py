@@ -112,9 +112,9 @@ def is_finished(task: Task) -> dict[str, Any] | None:
 
 
 def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. The batch size is left out: memory only."""
+    """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
     own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude={"batch_size", "shots", "download"}),
+        "suite": suite.model_dump(mode="json", exclude=suites.FREE),
         "model": model_digest,
         "step": step,
         "label": label,

@@ -1,5 +1,6 @@
 """Evaluate any model on a suite: `python -m launch.evaluate model.path=FOLDER suite=NAME KEY=VALUE ...`.
 
+Without a model: whatever the runs of the experiment still owe of measurements, or where they owe nothing, its base.
 `regrade=true` grades the stored responses of that evaluation again and generates nothing. Ends with 4 where a benchmark
 that was asked for has no score.
 """
@@ -8,18 +9,18 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration
+from data.suite import FREE
 from launch import command, folders, preflight
-from launch.command import WorkerFailed
-from launch.compose import compose
+from launch.compose import compose, given
 from launch.responses import responses
+from launch.scores import NO_SCORE, check_scored, print_scores
+from launch.training import measure, owing
 from launch.workers import Job, Usage, python_job, run_pool
 
-NO_SCORE = 4  # exit code
 REGRADE = "regrade=true"
 
 
@@ -27,6 +28,9 @@ def main(arguments: list[str]) -> None:
     """Generate and grade, and print the scores."""
     configuration = compose([argument for argument in arguments if argument != REGRADE])
     preflight.check(configuration)
+    named = given(arguments, "model.path") or given(arguments, "model") or REGRADE in arguments
+    if not named and made_up(configuration):
+        return
     folder = folder_of(configuration)
     if REGRADE in arguments:
         regrade(configuration, folder)
@@ -41,7 +45,7 @@ def main(arguments: list[str]) -> None:
 def folder_of(configuration: Configuration) -> Path:
     """Where the evaluation of this model on this suite stands: one folder for each of either."""
     model, suite = configuration.model.path, configuration.suite
-    settings = json.dumps(suite.model_dump(mode="json", exclude={"batch_size", "shots", "download"}), sort_keys=True)
+    settings = json.dumps(suite.model_dump(mode="json", exclude=FREE), sort_keys=True)
     short = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (folders.fingerprint(model), settings)]
     name = f"{Path(model).name}-{short[0]}-{suite.name}-{suite.split}-{short[1]}"
     return folders.experiment_folder(configuration) / "evaluations" / name
@@ -53,20 +57,19 @@ def run(configuration: Configuration, folder: Path) -> None:
     with folders.held(folder):
         freeze.write(configuration, folder / "config.yaml")
         shares = [_share(configuration, folder, number) for number in range(_processes(configuration))]
+        join = python_job("scores", "launch.stage", ["scores", str(folder)], folder, configuration)
         with responses(folder) as display:
             run_pool(shares, len(shares), display, Usage())
-            run_pool(
-                [python_job("scores", "launch.stage", ["scores", str(folder)], folder, configuration)],
-                1,
-                display,
-                Usage(),
-            )
+            run_pool([join], 1, display, Usage())
 
 
 def regrade(configuration: Configuration, folder: Path) -> None:
     """Grade again what stands in and below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    job = python_job("regrade", "launch.stage", ["regrade", str(folder)], folder, configuration)
+    suites = (configuration.suite, *configuration.suites.values())
+    local = {name: path for suite in suites for name, path in suite.local.items()}
+    arguments = ["regrade", str(folder), json.dumps(local), str(configuration.hardware.reward_workers)]
+    job = python_job("regrade", "launch.stage", arguments, folder, configuration)
     with responses(folder) as display:
         run_pool([job], 1, display, Usage())
     print(log_of(job), end="")
@@ -79,47 +82,20 @@ def log_of(job: Job) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
-def check_scored(scores: dict[str, Any]) -> None:
-    """Name what was asked for and has no score."""
-    from evaluation.summing import unscored
-
-    lacking = unscored(scores)
-    if lacking:
-        lines = "".join(f"\n  {name}: {reason}" for name, reason in lacking.items())
-        asked = len(scores["benchmarks"]) + len(scores.get("missing", {}))
-        raise WorkerFailed(f"{len(lacking)} of {asked} benchmarks have no score{lines}", NO_SCORE)
-
-
-def print_scores(scores: dict[str, Any]) -> None:
-    """A line a benchmark and group, percent: the score and its interval, ability whatever the form, what the form and
-    the published extractor take off it, the mean over samples, responses cut at the limit."""
-    heads = ("items", "greedy", "95%", "ability", "format", "extractor", "sampled", "cut")
-    print(_line("", heads))
-    for group, own in scores["groups"].items():
-        print(_line(group, ("", *_scores(own))))
-        for name in own["benchmarks"]:
-            one = scores["benchmarks"][name]
-            cut = f"{100 * one['truncated'] / one['responses']:.1f}" if one["responses"] else ""
-            print(_line(f"  {name}", (one["items"], *_scores(one), cut)))
-        for name in own["missing"]:
-            print(f"  {name}: missing, the group's score is without it")
-
-
-def _scores(own: dict[str, Any]) -> tuple[str, ...]:
-    greedy, aware = own["greedy"], (own.get("modes") or {}).get("aware") or {}
-    between = "" if greedy["low"] is None else f"{greedy['low']:.1f}-{greedy['high']:.1f}"
-    losses = [_number((own.get(key) or {}).get("greedy")) for key in ("format_loss", "extractor_artefact")]
-    return (_number(greedy), between, _number(aware.get("greedy")), *losses, _number(own["sampled"]))
-
-
-def _number(cell: Any) -> str:
-    """A score, or the score or difference of a cell."""
-    value = cell.get("score", cell.get("difference")) if isinstance(cell, dict) else cell
-    return "" if value is None else f"{value:.1f}"
-
-
-def _line(name: str, values: tuple[object, ...]) -> str:
-    return f"{name:<26}" + "".join(f"{value:>11}" for value in values)
+def made_up(configuration: Configuration) -> bool:
+    """Make up for what the experiment owes; whether it owed anything. Exit code 4 where it still does."""
+    experiment = folders.experiment_folder(configuration)
+    if not folders.prepared(experiment):
+        return False
+    runs = sorted(experiment.glob("arms/*/seed-*"))
+    places = [experiment, *(run for run in runs if folders.done(run))]
+    if not any(owing(place) for place in places):
+        return False
+    with folders.held(experiment):
+        measure(experiment, runs, configuration, Usage(), everything=True)
+    if any(owing(place) for place in places):
+        raise SystemExit(NO_SCORE)
+    return True
 
 
 def _share(configuration: Configuration, folder: Path, number: int) -> Job:

@@ -1,5 +1,6 @@
 """What needs a process of its own, for it loads torch or draws: `python -m launch.stage STAGE FOLDER`."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,11 +70,11 @@ def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
     return [task for task in tasks if not is_finished(task)]
 
 
-def regrade(folder: Path) -> None:
-    """Grade the stored responses of every evaluation below the folder again."""
+def regrade(folder: Path, local: str, workers: str) -> None:
+    """Grade the stored responses of every evaluation below the folder again; `local`: suite.local as JSON."""
     from evaluation.regrade import regrade_all
 
-    regrade_all(folder)
+    regrade_all(folder, json.loads(local), int(workers))
 
 
 def make_targets(folder: Path) -> None:
