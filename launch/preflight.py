@@ -9,7 +9,7 @@ from pathlib import Path
 import models
 from conf.errors import UserError
 from conf.schema import Configuration
-from launch import machine
+from launch import extras, machine, needs
 from models.folder import is_hub_id
 
 LEAST_FREE_BYTES = 200 * 2**20
@@ -20,6 +20,7 @@ def check(configuration: Configuration, runs: int = 1) -> None:
     """UserError for a missing device, model or data set, and for an output folder that cannot take `runs` runs."""
     _check_device(configuration)
     _check_processes(configuration)
+    extras.check(configuration)
     _check_model(configuration)
     _check_data(configuration)
     _check_logger(configuration)
@@ -41,10 +42,12 @@ def _check_processes(configuration: Configuration) -> None:
     if hardware.nodes > 1:
         why = "a run is started on one machine; several are planned with, and not started yet"
         raise UserError(f"hardware.nodes={hardware.nodes}", why, "choose hardware=gpu8, or any")
-    if hardware.device == "cuda" and hardware.processes > devices:
+    aside = needs.set_aside(configuration)
+    if hardware.device == "cuda" and hardware.processes + aside > devices:
         given = f"hardware.processes={hardware.processes}"
+        given += f" with {aside} for the vLLM server" if aside else ""
         why = f"each takes a CUDA device, and this machine has {devices}"
-        raise UserError(given, why, f"set hardware.processes={devices}")
+        raise UserError(given, why, f"set hardware.processes={max(1, devices - aside)}")
     if hardware.device == "cuda" and hardware.workers > 1 < hardware.processes:
         given = f"hardware.workers={hardware.workers} with hardware.processes={hardware.processes}"
         raise UserError(given, "two runs would take the same CUDA devices", "set hardware.workers=1")

@@ -58,7 +58,7 @@ def _train(
     records: Records,
     checkpoint: Path | None,
 ) -> None:
-    from train import policy, sft
+    from train import policy, rollouts, sft
     from train.hooks import Hooks
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
@@ -83,7 +83,8 @@ def _train(
         catch_up(configuration, folder, records.resumed_at)
     processes.wait()
     if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with rollouts.beside(configuration, folder, trainer):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     clear(folder)
 
 
