@@ -66,7 +66,7 @@ CONFIGURATION = (
         "another device, thread count or matrix precision rounds otherwise, and seconds do not compare",
     ),
     _harmless("hardware", "processes", "the same batch, split over other processes"),
-    _harmless("hardware", "launcher", "how a run is started"),
+    _harmless("hardware", "launcher hosts main_process_port slurm", "how a run is started, and where"),
     _harmless(
         "hardware",
         "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs "
@@ -116,6 +116,7 @@ CONFIGURATION = (
     _locked("train", "steps", "the arms do not see equally many prompts", given=MATCHED),
     _locked("train", "prompts_per_step", "the batch differs: a step is not the same step"),
     _locked("train", "save_steps", "other checkpoints are scored", given=MATCHED),
+    _harmless("train", "save_total_limit keep_every", "which checkpoints stay on the disk once they are scored"),
     _locked("train", "lr_scheduler_type warmup_steps", "the learning rate takes another course"),
     _locked(
         "train",
@@ -143,6 +144,7 @@ CONFIGURATION = (
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
+    _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )
 
@@ -164,6 +166,7 @@ LOCK = (
         of=("seed", "train.steps"),
     ),
     _locked("lock", "suite", "prompts, references or options of the benchmark are others"),
+    _locked("lock", "harness", "another lm-eval, or another file of one of its tasks"),
     _locked("lock", "decoding", "responses end at another token, or are padded with one"),
     _locked("lock.verifier", "math_verify", "another math-verify may judge the same response otherwise"),
     _locked("lock.verifier", "source", "the code in rewards/ is not the same"),
@@ -302,9 +305,10 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints pretrain",
+        "lock facts audit checkpoints retention card pretrain trackers",
         "a module that watches or stores, and computes nothing of a run",
     ),
+    _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),
     Entry(("git",), "harmless", "the code that computes is compared module by module"),
     Entry(("device",), "derived", "as hardware.device says", of=("hardware.device",)),
     Entry(("devices",), "locked", "another kind of device: other kernels, other rounding, seconds that do not compare"),

@@ -62,6 +62,11 @@ def _check_rollouts(configuration: Configuration) -> None:
     if given.vllm_mode == "server" and given.vllm_weight_sync == "nccl" and hardware.device == "cpu":
         why = "NCCL sends from one CUDA device to another"
         raise UserError("rollouts.vllm_weight_sync=nccl on a CPU", why, "set rollouts.vllm_weight_sync=folder")
+    starts = given.vllm_mode == "server" and not given.vllm_server_base_url
+    if starts and hardware.nodes > 1 and given.vllm_server_host in ("127.0.0.1", "localhost"):
+        text = f"rollouts.vllm_server_host={given.vllm_server_host} with hardware.nodes={hardware.nodes}"
+        why = "processes on the other machines would not find the server, which the first starts"
+        raise UserError(text, why, "set it to the first machine's name, or rollouts.vllm_mode=colocate")
     if given.vllm_importance_sampling_correction and recipe.q not in ("policy", "policy_and_teacher"):
         text = f"rollouts.vllm_importance_sampling_correction=true with recipe.q={recipe.q}"
         why = "it would weigh responses by how far the policy has moved from another model, and not by rounding"
@@ -76,6 +81,10 @@ def _check_hardware(configuration: Configuration) -> None:
         given = f"hardware.processes={hardware.processes} with {rows} responses a step"
         change = f"make train.prompts_per_step a multiple of {hardware.processes}"
         raise UserError(given, "processes with more rows than others would weigh them less", change)
+    if hardware.hosts and len(hardware.hosts) != hardware.nodes:
+        given = f"hardware.hosts names {len(hardware.hosts)} machines with hardware.nodes={hardware.nodes}"
+        why = "each machine takes an equal part of the processes"
+        raise UserError(given, why, f"set hardware.nodes={len(hardware.hosts)}")
     if hardware.processes % hardware.nodes:
         given = f"hardware.processes={hardware.processes} with hardware.nodes={hardware.nodes}"
         raise UserError(given, "machines would have unequally many", "make hardware.processes a multiple of the nodes")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -102,6 +102,9 @@ class Train(Section):
     steps: Positive = 40  # batches of prompts drawn from the stored order
     prompts_per_step: Positive = 24
     save_steps: Positive = 20  # a checkpoint, and an evaluation of it, every so many steps
+    # checkpoints that a run can go on from, the last ones; older ones lose their optimizer, then go. 0: all
+    save_total_limit: Annotated[int, Field(ge=0)] = 0
+    keep_every: Annotated[int, Field(ge=0)] = 0  # steps; the model of every so many stays, however old. 0: none
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: int = 0
     adam_beta1: float = 0.9
@@ -205,10 +208,13 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
+    # of `published` and `wide`: benchmark -> its local copy, a file or a folder as docs/published.md describes
+    local: dict[str, str] = {}
+    download: bool = False  # whether what has no local copy is fetched from the hub
     samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     temperature: float = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
@@ -216,6 +222,19 @@ class Suite(Section):
     # what generates: auto is vllm on CUDA where it is installed; the launcher writes into config.yaml what it became
     backend: Literal["auto", "transformers", "vllm"] = "auto"
     seed: int = 1234  # of the evaluation's sampling streams
+
+
+class Slurm(Section):
+    """What sbatch is told of a job, beside machines, devices and what it waits for, which follow from the rest."""
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    time_limit: str = ""  # of each job, D-HH:MM:SS or HH:MM:SS; empty: the partition's own
+    signal_seconds: Positive = 600  # before the time limit, when a run saves and queues itself again
+    cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
+    extra: Keys = []  # further options of sbatch, one each: --exclusive
+    setup: Keys = []  # lines of shell before the work of each job: module load cuda
 
 
 class Hardware(Section):
@@ -229,7 +248,11 @@ class Hardware(Section):
     # products in bfloat16, over master weights in model.dtype
     mixed_precision: Literal["no", "bf16"] = "no"
     gradient_checkpointing: bool = False  # activations are computed again in the backward pass
-    launcher: Literal["local", "print"] = "local"  # print: show what would be started, and start nothing
+    # local: this machine, or `hosts`; slurm: sbatch; print, print_slurm: show what these would start, and start nothing
+    launcher: Literal["local", "print", "slurm", "print_slurm"] = "local"
+    hosts: Keys = []  # machines of a run, started by ssh; localhost is this one. nodes, unless given, are as many
+    main_process_port: Annotated[int, Field(ge=0, lt=2**16)] = 0  # where processes of several machines meet; 0: chosen
+    slurm: Slurm = Slurm()
     reward_workers: Positive = 1  # processes that judge responses, beside the arm's own
     matmul_precision: Literal["highest", "high", "medium"] = "highest"  # torch.set_float32_matmul_precision
     generation_tokens: Positive = 131072  # of prompts and responses at full length that are generated at a time; memory
@@ -244,6 +267,13 @@ class Hardware(Section):
     interconnect_gbs: NotNegative = 0.0  # from a device to the others of its machine, each way, GB/s
     network_gbs: NotNegative = 0.0  # a device's share of the network between machines, each way, GB/s
     price_per_device_hour: NotNegative = 0.0  # in any currency
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_nodes_as_hosts(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("hosts"), list) and given["hosts"]:
+            return {"nodes": len(given["hosts"]), **given}
+        return given
 
 
 class Plan(Section):
@@ -261,9 +291,9 @@ class Plan(Section):
 
 
 class Logger(Section):
-    name: Literal["none", "wandb"] = "none"
+    name: Literal["none", "wandb", "trackio", "tensorboard"] = "none"  # what is told the rows of metrics.jsonl
     project: str = "paribus"
-    mode: Literal["offline", "online"] = "offline"
+    mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
 
 
 class Experiment(Section):

@@ -77,6 +77,7 @@ def _check_together(configuration: Configuration) -> None:
             "lower it",
         )
     _check_mistakes(configuration)
+    _check_kept(configuration)
     _check_recipe(configuration)
     devices.check(configuration)
     if not experiment.arms or not experiment.seeds:
@@ -104,6 +105,20 @@ def _check_mistakes(configuration: Configuration) -> None:
         why = "the world's scripted teacher makes them, and nothing of it would be read"
         change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
         raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
+
+
+def _check_kept(configuration: Configuration) -> None:
+    """Refuse a rule for old checkpoints that none of them meets."""
+    train = configuration.train
+    if not train.keep_every:
+        return
+    if not train.save_total_limit:
+        why = "every checkpoint is kept, so it would change nothing"
+        raise UserError(f"train.keep_every={train.keep_every}", why, "set train.save_total_limit, or leave it out")
+    if train.keep_every % train.save_steps:
+        given = f"train.keep_every={train.keep_every} with train.save_steps={train.save_steps}"
+        change = f"make it a multiple of {train.save_steps}"
+        raise UserError(given, "checkpoints are saved at other steps than those to keep", change)
 
 
 def _check_keys(name: str, given: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 GROUPS = ("math", "other_reasoning", "non_reasoning")
 
@@ -17,7 +17,7 @@ class Item:
     kind: str
     prompt: str
     reference: str
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     choices: tuple[str, ...] = ()  # texts to choose among, in order; `reference` is one's letter or its text
     shots: tuple[tuple[str, str], ...] = ()  # (prompt, response) pairs that may stand before the prompt
     labels: dict[str, str] = field(default_factory=dict)  # of the cell it belongs to: skill, domain, difficulty, ...

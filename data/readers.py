@@ -164,7 +164,7 @@ def _open_hub(data: Data) -> Any:
     """A hub data set. Without a network: a clear error within seconds, not the client's minutes of retries."""
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(TIMEOUT))
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "30")
-    if os.environ.get("HF_HUB_OFFLINE", "0") in ("0", "") and not _reachable():
+    if os.environ.get("HF_HUB_OFFLINE", "0") in ("0", "") and not reachable():
         raise UserError(
             f"data.source={data.source}",
             "the hub cannot be reached from here, and no file or folder has this name",
@@ -177,7 +177,7 @@ def _open_hub(data: Data) -> Any:
         return datasets.load_dataset(data.source, data.subset or None, split=data.split)
 
 
-def _reachable() -> bool:
+def reachable() -> bool:
     """Whether the hub answers at all, through the proxies of the environment."""
     try:
         urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=TIMEOUT).close()

@@ -1,6 +1,14 @@
-"""One graded row a response: the columns of items.parquet."""
+"""One graded row a response: the columns of items.parquet.
 
+`outcome` is the grade that every score rests on: the strict one, or that of the extraction an item asks for itself.
+Beside it stand three that part ability from form: `strict` (the asked format only), `aware` (any clear statement of the
+answer after the thought) and `paper` (the published extractor, null where the benchmark has none).
+"""
+
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,52 +18,113 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from data import world
 from data.items import Item
-from rewards import Request, Verdict, canary, verify_many
+from rewards import FORMED, Request, Verdict, canary, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried
 
 Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
+PAPER = "paper"  # option of an item: the name of the published extractor of its benchmark
+STOP, LENGTH = "stop", "length"  # finish reasons: the model ended its response, or its tokens ran out
+MODES = ("strict", "aware", PAPER)
+_STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels")
+_JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
+
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("benchmark", "group", "kind", "item", "prompt", "reference")),
+        *((name, pa.string()) for name in _STRINGS),
         ("sample", pa.int32()),
-        *((name, pa.string()) for name in ("response", "outcome", "reason", "extracted", "strategy")),
+        *((name, pa.string()) for name in _JUDGED),
         ("completion_tokens", pa.int32()),
+        ("mean_logp", pa.float64()),
+        ("finish_reason", pa.string()),
         ("truncated", pa.bool_()),
     ]
 )
 
 
 def grade(
-    wanted: Sequence[Wanted], texts: Sequence[str], ids: Sequence[Sequence[int]], end_id: int, workers: int = 0
+    wanted: Sequence[Wanted],
+    texts: Sequence[str],
+    ids: Sequence[Sequence[int]],
+    end_id: int,
+    workers: int = 0,
+    logps: Sequence[Sequence[float]] | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of the responses to `wanted`, in order; `ids` still carry the end token where the model wrote one."""
-    requests = [
-        Request(item.kind, text, item.reference, {"extraction": "strict", **item.options})
-        for (item, _), text in zip(wanted, texts, strict=True)
+    """The rows of the responses to `wanted`, in order; `ids` still carry the end token where the model wrote one.
+
+    `logps`: the log-probability of every token of each response, whose mean the rows keep; null without it.
+    """
+    found = judged([item for item, _ in wanted], texts, workers)
+    means = [sum(own) / len(own) if own else None for own in logps or [()] * len(wanted)]
+    return [
+        about(item) | {"sample": sample, "response": text, **verdicts, **_written(own, mean, end_id)}
+        for (item, sample), text, own, mean, verdicts in zip(wanted, texts, ids, means, found, strict=True)
     ]
-    graded = zip(wanted, texts, ids, verify_many(requests, workers), strict=True)
-    return [_row(item, sample, text, own, verdict, end_id) for (item, sample), text, own, verdict in graded]
 
 
-def _row(item: Item, sample: int, response: str, ids: Sequence[int], verdict: Verdict, end_id: int) -> dict[str, Any]:
-    """One row of items.parquet; a response without its end token is truncated."""
+def about(item: Item) -> dict[str, Any]:
+    """What a row says of its item."""
     return {
         "benchmark": item.benchmark,
         "group": item.group,
         "kind": item.kind,
         "item": item.id,
         "prompt": item.prompt,
+        "prompt_digest": hashlib.sha256(item.prompt.encode()).hexdigest(),
         "reference": item.reference,
-        "sample": sample,
-        "response": response,
-        "outcome": verdict.outcome,
-        "reason": verdict.reason,
-        "extracted": verdict.extracted,
-        "strategy": strategy(item, response),
+        "twin": item.twin,
+        "labels": json.dumps(item.labels, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def judged(items: Sequence[Item], texts: Sequence[str], workers: int = 0) -> list[dict[str, Any]]:
+    """The grades of one response to each of `items`: the columns outcome, reason, extracted, MODES and strategy.
+
+    An `aware` grade is asked for only where the strict one is not right: what is right in the asked format is right.
+    """
+    pairs = list(zip(items, texts, strict=True))
+    strict = verify_many([_request(item, text, "strict") for item, text in pairs], workers)
+    loose = [i for i, (item, _) in enumerate(pairs) if item.kind in FORMED and strict[i].outcome == "wrong"]
+    aware = _chosen(strict, loose, verify_many([_request(*pairs[i], "aware") for i in loose], workers))
+    own = [i for i, (item, _) in enumerate(pairs) if item.options.get("extraction", "strict") != "strict"]
+    main = _chosen(strict, own, verify_many([_request(*pairs[i]) for i in own], workers))
+    return [
+        {"outcome": verdict.outcome, "reason": verdict.reason, "extracted": verdict.extracted}
+        | {"strict": one.outcome, "aware": other.outcome, PAPER: _as_published(item, text)}
+        | {"strategy": strategy(item, text)}
+        for (item, text), verdict, one, other in zip(pairs, main, strict, aware, strict=True)
+    ]
+
+
+def _request(item: Item, text: str, extraction: str | None = None) -> Request:
+    """The response as the verifier of its kind is to judge it; without `extraction`, as the item itself asks."""
+    options = {name: value for name, value in item.options.items() if name != PAPER}
+    return Request(item.kind, text, item.reference, options | ({"extraction": extraction} if extraction else {}))
+
+
+def _chosen(verdicts: Sequence[Verdict], places: Sequence[int], others: Sequence[Verdict]) -> list[Verdict]:
+    """`verdicts`, with `others` at `places`."""
+    found = dict(zip(places, others, strict=True))
+    return [found.get(i, verdict) for i, verdict in enumerate(verdicts)]
+
+
+def _as_published(item: Item, text: str) -> str | None:
+    """The outcome by the published extractor; None where the benchmark has none."""
+    name = item.options.get(PAPER)
+    if not name:
+        return None
+    return str(import_module("rewards.paper").grade(name, text, item.reference, item.options).outcome)
+
+
+def _written(ids: Sequence[int], mean_logp: float | None, end_id: int) -> dict[str, Any]:
+    """What a row says of the tokens; a response without its end token was cut at the limit."""
+    truncated = end_id not in ids[-1:]
+    return {
         "completion_tokens": len(ids),
-        "truncated": end_id not in ids[-1:],
+        "mean_logp": mean_logp,
+        "finish_reason": LENGTH if truncated else STOP,
+        "truncated": truncated,
     }
 
 

@@ -95,6 +95,7 @@ def _graded(
     suite = configuration.suite
     seeds = [stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None
     rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in {item.prompt for item, _ in wanted}}
+    logps: list[list[float]] = []
     responses = generate(
         model,
         [rendered[item.prompt] for item, _ in wanted],
@@ -105,11 +106,12 @@ def _graded(
         seeds=seeds,
         batch_size=suite.batch_size,
         batch_tokens=configuration.hardware.generation_tokens,
+        logps=logps,
         progress=bar.within,
     )
     bar.finish(len(wanted))
     texts = [response_text(tokenizer, ids) for ids in responses]
-    return grade(wanted, texts, responses, tokenizer.eos_token_id, configuration.hardware.reward_workers)
+    return grade(wanted, texts, responses, tokenizer.eos_token_id, configuration.hardware.reward_workers, logps)
 
 
 def _parts(rows: Sequence[Wanted], size: int) -> Iterator[Sequence[Wanted]]:

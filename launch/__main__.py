@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from launch import command, machine, ranks
+from launch import command, machine, show
 from launch.compose import GROUPS, compose, expand, options
 
 HELP = """\
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     from launch.training import train_all
 
     configurations = [compose(job) for job in (expand(overrides) if multirun else [overrides])]
-    if ranks.show(configurations):
+    if show.shown(configurations):
         return
     for name in dict.fromkeys(configuration.experiment.name for configuration in configurations):
         for folder in train_all([given for given in configurations if given.experiment.name == name]):

@@ -13,6 +13,7 @@ from launch.needs import GIB, Sized
 from models import flops, memory
 from models.memory import Precision
 from models.sizes import Shape
+from train import retention
 
 TERA, GIGA, HOUR = 1e12, 1e9, 3600.0
 SERVED = Precision(2, 2, False, False)  # how vLLM and a served teacher compute
@@ -213,10 +214,19 @@ def checkpoint_bytes(configuration: Configuration) -> float:
     return widths.parameters * 2 * total + (4 + 4 * memory.MOMENTS) * learned
 
 
+def model_bytes(configuration: Configuration) -> float:
+    """What is left of a checkpoint that no run goes on from: the policy's weights, or its adapter's."""
+    model = needs.sized("model.path", configuration.model.path)
+    lora = configuration.model.lora_rank
+    count = needs.trained(configuration, model)[1] if lora else model.own.total
+    return needs.numbers(configuration).parameters * count
+
+
 def disk_bytes(configuration: Configuration) -> float:
-    """All checkpoints of one run: every one is kept."""
-    train = configuration.train
-    return checkpoint_bytes(configuration) * -(-train.steps // train.save_steps)
+    """The most that the checkpoints of one run take: all of them, or what train.save_total_limit and keep_every leave
+    at the end, beside the new one that is written before an old one goes."""
+    whole, models = retention.at_most(configuration.train)
+    return checkpoint_bytes(configuration) * whole + model_bytes(configuration) * models
 
 
 def added(values: Iterable[float | None]) -> float | None:

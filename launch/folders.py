@@ -13,6 +13,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from launch import manifest
+from models import seal
 from train import facts, lock
 
 SMALL_FILE_BYTES = 64 * 2**20
@@ -91,9 +92,8 @@ def fingerprint(path: str) -> str:
     if not folder.is_dir():
         return path
     total = hashlib.sha256()
-    for file in sorted(
-        file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".jinja", ".model")
-    ):
+    kinds = (".json", ".safetensors", ".jinja", ".model")
+    for file in sorted(file for file in folder.iterdir() if file.suffix in kinds and file.name not in seal.LATER):
         size = file.stat().st_size
         total.update(f"{file.name} {size}\n".encode())
         if size <= SMALL_FILE_BYTES:

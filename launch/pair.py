@@ -6,7 +6,7 @@ budget.match=flops (trained_tokens, device_seconds): the arms spend equally much
 import time
 
 from conf.schema import Configuration
-from launch import budget, command, folders, ranks
+from launch import budget, command, folders, show
 from launch.compose import compose, given
 from launch.report import write
 from launch.training import train_all
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     """Prepare, train every arm with every seed, write the report, and say where it is and what it took."""
     start, usage = time.monotonic(), Usage()
     configurations = pairs(named([_plural(argument) for argument in arguments]))
-    if ranks.show(configurations):
+    if show.shown(configurations):
         return
     if configurations[0].budget.match == "prompts":
         train_all(configurations, usage)

@@ -10,13 +10,12 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from conf.files import read_json, write_text
 from conf.schema import Configuration, Hardware
-from launch import folders
 from train.processes import DEEPSPEED
 
 ACCELERATE = "accelerate.yaml"
@@ -24,13 +23,21 @@ FAILED = "failed-rank-*.json"  # written by train/processes.py
 ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*: (\d+).*?exitcode\s*: (-?\d+)", re.DOTALL)  # torchrun's last words
 
 
+class Machine(NamedTuple):
+    """One of a run's machines as its launcher is told of it, in words that a shell may still have to fill in."""
+
+    rank: str
+    address: str  # of the machine of rank 0
+    port: str
+
+
 def several(configuration: Configuration) -> bool:
     """Whether the run takes a launcher: more than one process, or DeepSpeed."""
     return configuration.hardware.processes > 1 or configuration.hardware.zero_stage > 0
 
 
-def command(configuration: Configuration, folder: Path) -> list[str]:
-    """What starts the training of the run in `folder`.
+def command(configuration: Configuration, folder: Path, machine: Machine | None = None) -> list[str]:
+    """What starts the training of the run in `folder` on this machine, or on each of several.
 
     accelerate starts a single process where it is told to use several CPUs, so DDP there goes through torchrun.
     """
@@ -38,10 +45,17 @@ def command(configuration: Configuration, folder: Path) -> list[str]:
     if not several(configuration):
         return [*python, "train", str(folder)]
     if hardware.zero_stage or hardware.device == "cuda":
-        launch = ["accelerate.commands.accelerate_cli", "launch", "--config_file", str(folder / ACCELERATE), "--module"]
-        return [*python, *launch, "train", str(folder)]
-    launch = ["torch.distributed.run", f"--nproc-per-node={hardware.processes}"]
-    return [*python, *launch, "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "-m", "train", str(folder)]
+        launch = ["accelerate.commands.accelerate_cli", "launch", "--config_file", str(folder / ACCELERATE)]
+        names = ("--machine_rank", "--main_process_ip", "--main_process_port")
+        place = [word for pair in zip(names, machine or (), strict=False) for word in pair]
+        return [*python, *launch, *place, "--module", "train", str(folder)]
+    launch = ["torch.distributed.run", f"--nproc-per-node={hardware.processes // hardware.nodes}"]
+    place = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
+    if machine:
+        rank, address, port = machine
+        place = [f"--nnodes={hardware.nodes}", f"--node-rank={rank}", f"--master-addr={address}"]
+        place.append(f"--master-port={port}")
+    return [*python, *launch, *place, "-m", "train", str(folder)]
 
 
 def files(configuration: Configuration, folder: Path) -> dict[str, str]:
@@ -63,25 +77,14 @@ def write(configuration: Configuration, folder: Path) -> None:
         note.unlink()
 
 
-def show(configurations: list[Configuration]) -> bool:
-    """Print what would be started, where hardware.launcher=print; whether it is."""
-    wanted = [one for one in configurations if one.hardware.launcher == "print"]
-    for configuration in wanted:
-        folder = folders.run_folder(configuration)
-        for name, text in files(configuration, folder).items():
-            print(f"# {folder / name}\n{text}")
-        print(f"# {_words(configuration)}\n{' '.join(command(configuration, folder))}\n")
-    return bool(wanted)
-
-
 def first_failure(folder: Path, said: str) -> tuple[int, str] | None:
     """(exit code, message) of the process of the run in `folder` that failed first; None where none is known.
 
     `said`: the end of the log. A process that was killed leaves no note, and the others fail for the lack of it.
     """
-    cause = ROOT_CAUSE.search(said)
-    if cause and int(cause[2]) < 0:
-        return 1, f"process {cause[1]} of the run was ended by {signal.Signals(-int(cause[2])).name}"
+    for rank, code in ROOT_CAUSE.findall(said):  # of several machines each tells its own
+        if int(code) < 0:
+            return 1, f"process {rank} of the run was ended by {signal.Signals(-int(code)).name}"
     notes = [read_json(path) for path in folder.glob(FAILED)]
     first = min(notes, key=lambda note: note["time"], default=None)
     return (first["code"], f"process {first['rank']}: {first['text']}") if first else None
@@ -90,15 +93,18 @@ def first_failure(folder: Path, said: str) -> tuple[int, str] | None:
 def _accelerate(hardware: Hardware, folder: Path) -> dict[str, Any]:
     kind: dict[str, Any] = {"distributed_type": "MULTI_GPU", "mixed_precision": hardware.mixed_precision}
     if hardware.zero_stage:  # accelerate refuses a precision beside DeepSpeed's file, which states it
-        own = {"deepspeed_config_file": str(folder / DEEPSPEED), "zero3_init_flag": hardware.zero_stage == 3}
+        own: dict[str, Any] = {"deepspeed_config_file": str(folder / DEEPSPEED)}
+        own["zero3_init_flag"] = hardware.zero_stage == 3
+        if hardware.nodes > 1:
+            own["deepspeed_multinode_launcher"] = "standard"  # each machine's processes are started there, by us
         kind = {"distributed_type": "DEEPSPEED", "deepspeed_config": own}
+    alone = {"machine_rank": 0, "main_process_port": 0} if hardware.nodes == 1 else {}  # else the command says
     return {
         "compute_environment": "LOCAL_MACHINE",
         **kind,
-        "num_machines": 1,
-        "machine_rank": 0,
+        "num_machines": hardware.nodes,
+        **alone,
         "num_processes": hardware.processes,
-        "main_process_port": 0,
         "rdzv_backend": "static",
         "same_network": True,
         "main_training_function": "main",
@@ -128,10 +134,11 @@ def _deepspeed(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def _words(configuration: Configuration) -> str:
+def words(configuration: Configuration) -> str:
     """What the processes share out."""
     hardware = configuration.hardware
     rows = configuration.train.prompts_per_step * configuration.responses_per_prompt
     spread = f"ZeRO-{hardware.zero_stage}" if hardware.zero_stage else "DDP" if hardware.processes > 1 else "alone"
+    on = f" on {hardware.nodes} machines" if hardware.nodes > 1 else ""
     each = rows // hardware.processes
-    return f"{hardware.processes} processes, {spread}: {rows} responses a step, {each} each"
+    return f"{hardware.processes} processes{on}, {spread}: {rows} responses a step, {each} each"

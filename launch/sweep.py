@@ -14,7 +14,7 @@ from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
 from conf.schema import Configuration, Experiment
 from conf.sweeps import settings
-from launch import command, estimate, folders, ranks
+from launch import command, estimate, folders, show
 from launch.compose import compose
 from launch.training import train_all
 from launch.workers import Usage
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     experiment, grids = configuration.experiment, _grids(configuration.experiment)
     if configuration.hardware.launcher == "print":
         points = [(arm, rate, seed) for arm in grids for rate in grids[arm] for seed in experiment.sweep_seeds]
-        ranks.show([_configuration(arguments, *point) for point in points])
+        show.shown([_configuration(arguments, *point) for point in points])
         return
     table = search(grids, lambda points: trained(arguments, points, usage))
     chosen = {arm: best(scores) for arm, scores in table.items()}

@@ -1,5 +1,6 @@
 """Prepare an experiment once, then train any number of its runs; what is done and valid is kept."""
 
+import sys
 from pathlib import Path
 
 from conf.errors import UserError
@@ -69,9 +70,12 @@ def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:
 
 
 def training_job(run: Path, configuration: Configuration) -> Job:
-    """The training of one run, in as many processes as it takes."""
+    """The training of one run, in as many processes and on as many machines as it takes."""
     started = python_job(f"{run.parent.name}/{run.name}", "train", [str(run)], run, configuration)
-    if ranks.several(configuration):
-        ranks.write(configuration, run)
+    started.stops = True
+    ranks.write(configuration, run)
+    if configuration.hardware.hosts:
+        started.command = [sys.executable, "-m", "launch.hosts", str(run)]
+    elif ranks.several(configuration):
         started.command = ranks.command(configuration, run)
     return started

@@ -22,6 +22,15 @@ def pick(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> tup
     return torch.cat(tokens), torch.cat(logps)
 
 
+def best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The likeliest token of each row: logits [rows, vocabulary] -> tokens [rows], and the natural log-probability that
+    the model gave each."""
+    tokens = logits.argmax(-1)
+    rows = max(1, NUMBERS // logits.shape[-1])
+    whole = torch.cat([piece.float().logsumexp(-1) for piece in logits.split(rows)])
+    return tokens, logits.gather(1, tokens[:, None]).squeeze(1).float() - whole
+
+
 def _pick(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
     probabilities = torch.softmax(logits / temperature, -1)
     # float64: in a large vocabulary, rounding would swallow small probabilities once the sum is near 1

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from conf.errors import UserError
+from models import seal
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -40,6 +41,19 @@ def check(path: str) -> None:
         check_safetensors(file)
 
 
+def check_sealed(path: str | Path) -> None:
+    """Refuse a checkpoint whose model has changed since it was saved; a folder without a seal passes."""
+    folder = Path(path)
+    if not (folder / seal.SEAL).is_file():
+        return
+    names = seal.of_model(folder)
+    reason = seal.cut(folder, names) or seal.changed(folder, names)
+    if reason:
+        why = f"{reason}, so its scores would be those of another model"
+        change = "copy the checkpoint again from where it is whole, or choose another one of the run"
+        raise UserError(f"model.path={path}", why, change)
+
+
 def check_safetensors(file: Path) -> None:
     """Refuse a file cut short: the header states how long it must be."""
     size = file.stat().st_size
@@ -60,13 +74,15 @@ def check_safetensors(file: Path) -> None:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a folder's weights, configuration and tokenizer, names and bytes; a hub id stands for itself."""
+    """SHA-256 of a folder's weights, configuration and tokenizer, names and bytes; a hub id stands for itself.
+
+    What is written beside a checkpoint after it was saved does not enter."""
     folder = Path(path)
     if not folder.is_dir():
         return f"hub:{path}"
     total = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.suffix in (".safetensors", ".json", ".jinja"):
+        if file.suffix in (".safetensors", ".json", ".jinja") and file.name not in seal.LATER:
             total.update(file.name.encode() + b"\0")
             with file.open("rb") as opened:
                 total.update(hashlib.file_digest(opened, "sha256").digest())

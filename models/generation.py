@@ -11,7 +11,7 @@ import torch
 
 from conf.errors import UserError
 from models import plain
-from models.draws import pick, uniforms
+from models.draws import best, pick, uniforms
 from models.engine import Engine, fields
 from models.slots import Slots, parameters
 
@@ -43,9 +43,9 @@ def generate(
     its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
     full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
     read once, and a row that ends makes room for one that waits. In place of a model there may be an engine
-    (models/engine.py), which has its own batches. A list given as `logps` is filled with the
-    log-probability that each token of each row had where it was drawn (0 if greedy). `progress` hears how many rows of
-    all have ended.
+    (models/engine.py), which has its own batches. A list given as `logps` is filled with the log-probability that each
+    token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears how many rows of all have
+    ended.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
@@ -89,7 +89,7 @@ def _asked(
     for response, drawn in engine.write(prompts, own):
         found.append(response)
         if logps is not None:
-            logps.append(drawn if temperature else [0.0] * len(drawn))
+            logps.append(drawn)
         if progress:
             progress(len(found), len(prompts))
     return found
@@ -145,7 +145,7 @@ class _Writing:
             raise UserError(
                 "logits that are not numbers", why, "lower recipe.learning_rate, or set model.dtype=float32"
             )
-        tokens = logits.argmax(-1) if self.seeds is None else self._sample(slots.rows, logits)
+        tokens = self._chosen(slots.rows, logits)
         going = []
         for place, (row, token) in enumerate(zip(slots.rows, tokens.tolist(), strict=True)):
             self.responses[row].append(token)
@@ -175,8 +175,6 @@ class _Writing:
         for rows, drawn in self.drawn:
             for row, logp in zip(rows, drawn.tolist(), strict=True):
                 found[row].append(logp)
-        if self.seeds is None:
-            return [[0.0] * len(response) for response in self.responses]
         return [own[: len(response)] for own, response in zip(found, self.responses, strict=True)]
 
     def _next(self, room: int, tokens: float, padding: float) -> list[int]:
@@ -193,9 +191,12 @@ class _Writing:
             rows.append(self.waiting.popleft())
         return rows
 
-    def _sample(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
-        uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
-        tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+    def _chosen(self, rows: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+        if self.seeds is None:
+            tokens, logps = best(logits)
+        else:
+            uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
+            tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
         self.drawn.append((list(rows), logps))
         return tokens
 

@@ -93,7 +93,10 @@ def _four_bits(compute_dtype: str, device: str) -> dict[str, Any]:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
-    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device() if device == "cuda" else device}}
+    return {
+        "quantization_config": config,
+        "device_map": {"": torch.cuda.current_device() if device == "cuda" else device},
+    }
 
 
 def _apply_liger(model: Any, path: str) -> None:

@@ -8,20 +8,24 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from models.draws import pick
+from models.draws import best, pick
 from models.slots import padded
 
 
 class Drawn(LogitsProcessor):
-    """Leaves one token to each row: the one its own stream draws."""
+    """Leaves one token to each row: the one its own stream draws, or the likeliest where there are no streams."""
 
-    def __init__(self, draws: np.ndarray, temperature: float, columns: int) -> None:
-        self.draws, self.temperature, self.columns = torch.from_numpy(draws), temperature, columns
+    def __init__(self, draws: np.ndarray | None, temperature: float, columns: int) -> None:
+        self.draws = None if draws is None else torch.from_numpy(draws)
+        self.temperature, self.columns = temperature, columns
         self.logps: list[torch.Tensor] = []  # of each step [rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        uniform = self.draws[:, input_ids.shape[1] - self.columns].to(scores.device)
-        tokens, logps = pick(scores.float(), self.temperature, uniform)
+        if self.draws is None:
+            tokens, logps = best(scores)
+        else:
+            uniform = self.draws[:, input_ids.shape[1] - self.columns].to(scores.device)
+            tokens, logps = pick(scores.float(), self.temperature, uniform)
         self.logps.append(logps)
         return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)
 
@@ -41,17 +45,16 @@ def write(
     wanted = GenerationConfig(
         do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end_id, pad_token_id=pad_id, use_cache=True
     )
-    processors = [] if draws is None else [Drawn(draws, temperature, ids.shape[1])]
+    drawn = Drawn(draws, temperature, ids.shape[1])
     with _without_own_settings(model):
         out = model.generate(
             input_ids=ids,
             attention_mask=mask,
             generation_config=wanted,
-            logits_processor=LogitsProcessorList(processors),
+            logits_processor=LogitsProcessorList([drawn]),
         )
     found = out[:, ids.shape[1] :].tolist()
-    logps = [logps for one in processors for logps in one.logps]
-    return [row[: row.index(end_id) + 1] if end_id in row else row for row in found], logps
+    return [row[: row.index(end_id) + 1] if end_id in row else row for row in found], drawn.logps
 
 
 @contextmanager

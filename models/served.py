@@ -70,7 +70,7 @@ class Served(Engine):
 
             self.nccl = VLLMClient(base_url=self.url, group_port=self.group_port, connection_timeout=CONNECT_SECONDS)
             self.nccl.init_communicator(device=torch.cuda.current_device())
-        held = [(name, tensor.cpu()) for name, tensor in weights]  # in host memory: they are gathered once, and not twice
+        held = [(name, tensor.cpu()) for name, tensor in weights]  # gathered once, and not once more to be announced
         told = [(name, str(one.dtype).removeprefix("torch."), list(one.shape)) for name, one in held]
         self.nccl.update_named_params(told, ((name, one.cuda()) for name, one in held))
 

@@ -115,7 +115,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: list[str], surroundings: dict[str, str], log: Path, url: str, patience: float) -> Iterator[Process]:
+def started(
+    command: list[str], surroundings: dict[str, str], log: Path, url: str, patience: float
+) -> Iterator[Process]:
     """The server, as soon as it answers, for as long as the block runs; its words go into `log`.
 
     UserError where it ends before, or does not answer within `patience` seconds.

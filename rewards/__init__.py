@@ -17,7 +17,7 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "code": code.judge,
 }
 KINDS = tuple(_JUDGES)
-_FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
+FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
 _WHERE = ("thinking", "first_line", "strip_thought")
 
 
@@ -35,7 +35,7 @@ def verify_many(requests: Sequence[Request], workers: int = 0) -> list[Verdict]:
     """The verdict of every request, in order. What may take long goes to `workers` processes (0: to one shared)."""
     found = [_judge(request) for request in requests]
     tasks = [task for task in found if isinstance(task, Task)]
-    done = iter(_run(tasks, workers) if tasks else [])
+    done = iter(run_tasks(tasks, workers) if tasks else [])
     return [next(done) if isinstance(verdict, Task) else verdict for verdict in found]
 
 
@@ -47,7 +47,7 @@ def _judge(request: Request) -> Verdict | Task:
         return BAD_REFERENCE
     options = dict(request.options)
     where = {name: options.pop(name) for name in _WHERE if name in options}
-    if request.kind not in _FORMED:
+    if request.kind not in FORMED:
         where["extraction"] = options.pop("extraction", "aware")
     response = request.response if isinstance(request.response, str) else ""
     answer = part(response, **{"extraction": options.get("extraction", "aware"), **where})
@@ -55,7 +55,8 @@ def _judge(request: Request) -> Verdict | Task:
     return TRUNCATED if answer is None and found != BAD_REFERENCE else found
 
 
-def _run(tasks: Sequence[Task], workers: int) -> list[Verdict]:
+def run_tasks(tasks: Sequence[Task], workers: int = 0) -> list[Verdict]:
+    """The verdict of every task, in order, each under its hard time limit in one of `workers` processes."""
     from rewards.workers import run
 
     done = zip(tasks, run(tasks, workers), strict=True)

@@ -11,7 +11,7 @@ _WRAPPED = re.compile(
     r"[ \t]*(?:\\(?:text|textbf|mathrm|mathbf)[ \t]*\{)?[ \t$*]*\(?([A-Za-z])\)?[ \t$*]*\}?[.:]?[ \t]*"
 )
 _STATED = re.compile(
-    r"\b(?:answer|choice|option)(?:[ \t]{1,8}is\b(?:[ \t]{0,8}:)?|[ \t]{0,8}[:=])[ \t*$]{0,8}\(?([A-Za-z])\b\)?(?!')",
+    r"\b(?:answer|choice|option)(?:[ \t]{1,8}is\b(?:[ \t]{0,8}:)?|[ \t*]{0,8}[:=])[ \t*$]{0,8}\(?([A-Za-z])\b\)?(?!')",
     re.IGNORECASE,
 )
 _STANDALONE = re.compile(r"(?<![A-Za-z0-9])[A-Z](?![A-Za-z0-9])")

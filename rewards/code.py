@@ -39,6 +39,7 @@ def judge(
     memory: int = MEMORY,
     bare: bool = False,
     mechanism: str | None = None,
+    exact: bool = False,
 ) -> Verdict | Task:
     """Run the response's code against the reference's tests.
 
@@ -51,7 +52,8 @@ def judge(
 
     The code is the last fenced Python block, else the last fenced block, else with `bare` the whole response. `timeout`
     is in seconds for all tests together, `memory` in bytes; `mechanism` is one of `sandbox.MECHANISMS` (None: the best
-    that works here). Raises ValueError for other values of the options.
+    that works here). With `exact`, what a `stdin` program prints must be the expected text as a whole, blanks around it
+    aside; else line by line, numbers as numbers. Raises ValueError for other values of the options.
 
     A program that fails is wrong, by reason: `mismatch`, `exception`, `syntax`, `no_entry_point`, `not_plain`,
     `timeout`, `output_limit`, `crash`, `too_long`. A sandbox that does not start is unscorable, `sandbox`.
@@ -66,6 +68,7 @@ def judge(
     if len(program) > MAX_LENGTH:
         return Verdict("wrong", "too_long", program[:1000])
     mechanism = mechanism or sandbox.mechanism()  # asked here: every worker uses the one that the manifest names
+    tests = {**tests, "exact": exact}
     return Task(grade, (tests, program, timeout, memory, mechanism), timeout + _SLACK, program)
 
 
@@ -192,7 +195,7 @@ def _stdin(tests: Tests, program: str, mechanism: str, timeout: float, memory: i
             answer = box.ask({"input": given}, until)
             if "failed" in answer:
                 return "wrong", _reason(answer)
-            if not same_text(answer.get("printed"), expected):
+            if not same_text(answer.get("printed"), expected, tests.get("exact", False)):
                 return "wrong", "mismatch"
     return "right", "match"
 
@@ -262,10 +265,15 @@ def _ask_test(box: sandbox.Sandbox, message: Mapping[str, Any], until: float) ->
 # comparing
 
 
-def same_text(found: Any, expected: str) -> bool:
-    """As LiveCodeBench: the same number of lines, each equal when stripped, or equal number by number as decimals."""
+def same_text(found: Any, expected: str, exact: bool = False) -> bool:
+    """As LiveCodeBench: the same number of lines, each equal when stripped, or equal number by number as decimals.
+
+    `exact`: the whole text, stripped.
+    """
     if not isinstance(found, str):
         return False
+    if exact:
+        return found.strip() == expected.strip()
     ours, theirs = _lines(found), _lines(expected)
     return len(ours) == len(theirs) and all(a == b or _same_numbers(a, b) for a, b in zip(ours, theirs, strict=True))
 

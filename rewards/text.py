@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from rewards.extraction import Extraction, last_boxed, last_stated
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
-Mode = Literal["exact", "normalised", "contains", "one_of", "f1"]
+Mode = Literal["exact", "normalised", "contains", "one_of", "label", "f1"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -54,16 +54,20 @@ def judge(
     threshold: float = 1.0,
     leave_one_out: bool = False,
     among: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> Verdict:
     """Compare text with a reference, or with a list of them, any of which may match.
 
     `exact` after stripping, `normalised`, `contains` (the reference in it, both normalised), `one_of` (of the texts
-    `among`, as written, the response names the reference and no other: HaluEval's "Yes" and "No"), or `f1`: right where
-    `f1`, which is also the verdict's `score`, reaches `threshold`. `threshold` and `leave_one_out` concern `f1` alone.
+    `among`, as written, the response names the reference and no other: HaluEval's "Yes" and "No"), `label` (the same by
+    whole words, whatever their case: with `aware` the label that a statement, the last line or the first begins with or
+    holds alone; else the response is the label and nothing else), or `f1`: right where `f1`, which is also the
+    verdict's `score`, reaches `threshold`. `threshold` and `leave_one_out` concern `f1` alone. `also` are further
+    references, any of which may match.
     The whole response is compared; with `aware` also what it clearly states: boxed, "the answer is ...", its last line.
     """
     _check(mode, threshold, among)
-    golds = _references(reference, mode)
+    golds = _references([*_listed(reference), *also], mode)
     if golds is None:
         return BAD_REFERENCE
     answers = _answers(response, extraction)
@@ -74,6 +78,8 @@ def judge(
         return NO_ANSWER
     if mode == "one_of":
         return _one_of(answers[0], golds, among)
+    if mode == "label":
+        return _label(answers, golds, among, extraction)
     for answer in answers:
         if any(_match(answer, gold, mode) for gold in golds):
             return compared(True, answer)
@@ -96,19 +102,41 @@ def _one_of(answer: str, golds: Sequence[str], among: Sequence[str]) -> Verdict:
     return compared(named[0] in golds, named[0])
 
 
+def _label(answers: Sequence[str], golds: Sequence[str], among: Sequence[str], extraction: Extraction) -> Verdict:
+    """The label that is named, compared with the references; `ambiguous` where two are and none is stated."""
+    labels = {normalise(label) for label in among}
+    whole = normalise(answers[0])
+    if whole in labels or extraction != "aware":
+        return compared(whole in map(normalise, golds), answers[0]) if whole in labels else NO_ANSWER
+    lines = answers[0].splitlines()
+    for part in (answers[-1], lines[-1], lines[0]):
+        words = normalise(part).split()
+        named = sorted(labels & set(words))
+        if len(named) == 1 or words[:1] and words[0] in labels:
+            label = words[0] if words[0] in labels else named[0]
+            return compared(label in map(normalise, golds), label)
+    named = sorted(labels & set(whole.split()))
+    if len(named) == 1:
+        return compared(named[0] in map(normalise, golds), named[0])
+    return Verdict("wrong", "ambiguous", ",".join(named)) if named else NO_ANSWER
+
+
 def _check(mode: str, threshold: float, among: Sequence[str]) -> None:
     if mode not in get_args(Mode):
         raise ValueError(f"unknown mode {mode!r} of the text verifier; use {', '.join(get_args(Mode))}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold!r} of the text verifier; use a number above 0 and at most 1")
-    if mode == "one_of" and len(among) < 2:
-        raise ValueError("mode one_of of the text verifier chooses among two texts or more; name them in `among`")
+    if mode in ("one_of", "label") and len(among) < 2:
+        raise ValueError(f"mode {mode} of the text verifier chooses among two texts or more; name them in `among`")
 
 
-def _references(reference: Any, mode: str) -> list[str] | None:
+def _listed(reference: Any) -> list[Any]:
+    return list(reference) if isinstance(reference, list | tuple) else [reference]
+
+
+def _references(golds: Sequence[Any], mode: str) -> list[str] | None:
     """Every reference, or None where one is no text or none has anything to compare."""
-    golds = [reference] if isinstance(reference, str) else reference
-    if not isinstance(golds, list | tuple) or not all(isinstance(gold, str) for gold in golds):
+    if not all(isinstance(gold, str) for gold in golds):
         return None
     usable = [gold for gold in golds if (gold.strip() if mode == "exact" else normalise(gold))]
     if not usable:

@@ -30,7 +30,7 @@ model: Any = None
 def complete(body: dict[str, Any]) -> dict[str, Any]:
     """One choice, as /v1/completions has it where token ids are asked for."""
     asked["completions"] += 1
-    if MANNERS == f"dies:{asked['completions']}":
+    if f"dies:{asked['completions']}" == MANNERS:
         print("RuntimeError: CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
         os._exit(3)
     choice: dict[str, Any] = {"index": 0}
@@ -56,7 +56,9 @@ def complete(body: dict[str, Any]) -> dict[str, Any]:
 def reload(folder: str) -> None:
     """Every tensor in the folder's files; a name that the model does not have is an error, as in vLLM."""
     asked["reloads"] += 1
-    weights = {name: one for file in sorted(Path(folder).glob("*.safetensors")) for name, one in load_file(file).items()}
+    weights = {
+        name: one for file in sorted(Path(folder).glob("*.safetensors")) for name, one in load_file(file).items()
+    }
     if MANNERS != "stale":
         missing, unexpected = model.load_state_dict(weights, strict=False)
         tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()

@@ -57,9 +57,7 @@ def _divergence(
         found = []
         for begin in range(0, len(chosen), states):
             here = slice(begin, begin + states)
-            now, before = (
-                head(own[here]).float().log_softmax(-1) for head, own in zip(heads, hidden, strict=True)
-            )
+            now, before = (head(own[here]).float().log_softmax(-1) for head, own in zip(heads, hidden, strict=True))
             drift = (before - now).gather(-1, chosen[here, None])[:, 0]
             found.append(((now.exp() * (now - before)).sum(-1), drift.exp() - drift - 1))
     exact, k3 = (torch.cat(parts).view(len(ids), kept) for parts in zip(*found, strict=True))

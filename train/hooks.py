@@ -1,7 +1,6 @@
 """What happens beside training, the same in every arm: records, sealed checkpoints, an evaluation of each."""
 
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from conf.files import write_json
-from train import checkpoints, ledger, lock, processes
+from train import checkpoints, ledger, lock, processes, stop
 from train.records import Records, forget_peak
 
 
@@ -46,16 +45,27 @@ class Hooks(TrainerCallback):
     def on_save(self, args, state, control, model=None, **kwargs) -> None:
         processes.wait()  # each process writes its random state into the checkpoint
         step = state.global_step // self.updates
+        self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
         if state.is_world_process_zero:
-            self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
             self.evaluate(model, step)
         processes.wait()  # for the one that evaluates, off the clock
         forget_peak()
         self.records.ledger.start_clock()  # neither saving nor evaluating is training
 
     def _seal(self, written: Path, step: int) -> None:
-        final = self.folder / "checkpoints" / checkpoints.name(step)
-        if final.exists():
-            shutil.rmtree(final)
-        write_json(written / ledger.FILE, self.records.ledger.entry)
-        checkpoints.seal(written, final)
+        """Every process comes here once all have written."""
+        if processes.rank() == 0:
+            write_json(written / ledger.FILE, self.records.ledger.entry)
+        processes.wait()
+        checkpoints.seal(written, self.folder / "checkpoints" / checkpoints.name(step))
+
+
+class Stop(TrainerCallback):
+    """Saves at the end of the step in which the run was asked to stop, and ends the training there."""
+
+    def __init__(self, folder: Path, updates_per_step: int) -> None:
+        self.folder, self.updates, self.now = folder, updates_per_step, False
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step % self.updates == 0 and stop.asked(self.folder):
+            self.now = control.should_save = control.should_training_stop = True

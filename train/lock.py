@@ -50,6 +50,7 @@ def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, 
         "base": base(configuration.model.path) | {"chat_template": _sha256(tokenizer.chat_template)},
         "data": dict(compiled["digests"]),
         "suite": suite(configuration),
+        "harness": harness(configuration),
         "decoding": {
             "end_id": tokenizer.eos_token_id,
             "end_token": tokenizer.eos_token,
@@ -160,6 +161,16 @@ def suite(configuration: Configuration) -> dict[str, str]:
     for item in items(configuration.suite):
         found.setdefault(item.benchmark, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
     return {benchmark: _sha256(own) for benchmark, own in found.items()}
+
+
+def harness(configuration: Configuration) -> dict[str, str]:
+    """The version of lm-eval and a digest of each of its task files that the suite follows, where it does."""
+    from data.published.harness import digests
+    from data.suite import collection
+
+    held = [task for kind in configuration.suite.collections for task in collection(kind).BENCHMARKS.values()]
+    files = {file for task in held for file in getattr(task, "harness", ())}
+    return digests(tuple(sorted(files))) if files else {}
 
 
 def precision(configuration: Configuration, model: Any) -> dict[str, str]:

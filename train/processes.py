@@ -10,10 +10,12 @@ import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from conf.errors import UserError
 from conf.files import write_json
 
+Value = TypeVar("Value")
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
 DEEPSPEED = "deepspeed.json"  # in a run's folder, written by the launcher
@@ -55,6 +57,17 @@ def gathered(values: list[int]) -> list[list[int]]:
     return rows
 
 
+def collected(value: Value) -> list[Value]:
+    """The value of every process, in order of their numbers; every process must come here."""
+    if count() == 1:
+        return [value]
+    from torch import distributed
+
+    found: list[Value] = [value] * count()
+    distributed.all_gather_object(found, value)
+    return found
+
+
 def settle(device: str, zero_stage: int) -> None:
     """Before torch.distributed begins: this process's device, and no C++ of DeepSpeed's, which would be compiled."""
     if device == "cuda":
@@ -65,17 +78,22 @@ def settle(device: str, zero_stage: int) -> None:
         from deepspeed import ops
 
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    if zero_stage and "RANK" in os.environ:  # what stands beside a run, as the base's evaluation, is one process
-        _join(device)
+    if "RANK" in os.environ:  # what stands beside a run, as the base's evaluation, is one process
+        _join(device, zero_stage)
 
 
-def _join(device: str) -> None:
-    """Have DeepSpeed know the other processes, before a model is spread over them."""
-    from deepspeed import comm
+def _join(device: str, zero_stage: int) -> None:
+    """Know the other processes, before a checkpoint is read and before DeepSpeed spreads a model over them."""
+    backend, patience = "gloo" if device == "cpu" else "nccl", timedelta(seconds=TIMEOUT_SECONDS)
+    if zero_stage:
+        from deepspeed import comm
 
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
-    backend = "gloo" if device == "cpu" else "nccl"
-    comm.init_distributed(backend, auto_mpi_discovery=False, verbose=False, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of DeepSpeed's calls
+        comm.init_distributed(backend, auto_mpi_discovery=False, verbose=False, timeout=patience)
+    elif count() > 1:
+        from torch import distributed
+
+        distributed.init_process_group(backend, timeout=patience)
 
 
 def watched(work: Callable[[], None], folder: Path) -> None:

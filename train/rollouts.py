@@ -99,7 +99,9 @@ def _server(configuration: Configuration, folder: Path) -> Iterator[tuple[str, s
     server: serving.Process | None = None
     with ExitStack() as stack:
         if processes.rank() == 0 and not given.vllm_server_base_url:
-            command = serving.command(configuration, configuration.model.path, port, *serving.for_rollouts(configuration))
+            command = serving.command(
+                configuration, configuration.model.path, port, *serving.for_rollouts(configuration)
+            )
             surroundings = serving.environment(devices(configuration))
             running = serving.started(command, surroundings, folder / LOG, url, given.vllm_server_timeout)
             server = stack.enter_context(running)
@@ -127,7 +129,7 @@ def weights(policy: Any, dtype: torch.dtype) -> Weights:
     for name, parameter in base.named_parameters():
         if LORA in name or is_critics(name):
             continue
-        owner = modules.get(name.rpartition(".")[0].removesuffix(".base_layer"))
+        owner: Any = modules.get(name.rpartition(".")[0].removesuffix(".base_layer"))
         adapted = name.endswith(".base_layer.weight") and hasattr(owner, "get_delta_weight")
         with sharded.gathered_parameters([parameter, *(owner.parameters() if adapted else ())]):
             value = _unpacked(parameter)

@@ -1,7 +1,6 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from conf.files import write_json
 from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
-from train import checkpoints, ledger, lock, processes
+from models.folder import check_sealed
+from train import checkpoints, ledger, lock, processes, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -21,6 +21,8 @@ from train.records import Records
 def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
+    if processes.rank() == 0:
+        (folder / stop.STOPPED).unlink(missing_ok=True)
     settle(configuration, folder)
     from data.compile import read
     from evaluation.grade import check_verifiers
@@ -37,15 +39,20 @@ def run(folder: Path) -> None:
         checkpoints.check_processes(checkpoint)
     book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
     ledger.check(book.entry, configuration)
-    records = Records(folder, resumed_at, book)
+    records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
-    _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    records.mirror.close()
     processes.wait()
     if processes.rank() == 0:
-        freeze.mark(folder, "done.json")
+        if stopped:
+            stop.note(folder)
+        else:
+            freeze.mark(folder, "done.json")
+    processes.wait()
 
 
 def _train(
@@ -57,41 +64,47 @@ def _train(
     order: Any,
     records: Records,
     checkpoint: Path | None,
-) -> None:
+) -> bool:
+    """Train to the end, or to where the run was asked to stop; whether it was."""
     from train import policy, rollouts, sft
-    from train.hooks import Hooks
+    from train.hooks import Hooks, Stop
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
-    clear(folder)
+    checkpoints.clear(folder / "checkpoints")
     trainer = build(configuration, model, tokenizer, rows, order, folder, records)
     lock.keep(configuration, folder, trainer, tokenizer, order, records.resumed_at)
     _check_processes(trainer.accelerator.num_processes)
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
+    halt = Stop(folder, configuration.updates_per_step)
+
     def evaluate(tuned: Any, step: int) -> None:
+        checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
+        if halt.now:
+            return  # there is no time; the next start catches up
         hardware = configuration.hardware
         as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
         live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
         evaluate_checkpoint(configuration, folder, live, tokenizer, step)
+        thin(configuration, folder)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
 
+    trainer.add_callback(halt)
     trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
+    ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
-        catch_up(configuration, folder, records.resumed_at)
+        if ended or records.resumed_at % configuration.train.save_steps == 0:
+            catch_up(configuration, folder, records.resumed_at)
+        thin(configuration, folder)
     processes.wait()
-    if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
+    if not ended:
         with rollouts.beside(configuration, folder, trainer):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    clear(folder)
-
-
-def clear(folder: Path) -> None:
-    """Remove what a cut save left; one process does it for all."""
-    if processes.rank() == 0:
-        shutil.rmtree(folder / "checkpoints" / ".writing", ignore_errors=True)
+    checkpoints.clear(folder / "checkpoints")
+    return halt.now
 
 
 def _check_processes(seen: int) -> None:
@@ -125,7 +138,7 @@ def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, 
 
 def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     """Evaluate the checkpoint a cut run left behind unevaluated."""
-    if (folder / "evaluation" / checkpoints.name(step) / "scores.json").exists():
+    if scored(folder, step):
         return
     from models.loading import tokenizer_of
 
@@ -133,11 +146,22 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
 
 
+def thin(configuration: Configuration, folder: Path) -> None:
+    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as they are scored."""
+    retention.thin(folder / "checkpoints", configuration.train, lambda step: scored(folder, step))
+
+
+def scored(folder: Path, step: int) -> bool:
+    """Whether the checkpoint of this step has its scores."""
+    return (folder / "evaluation" / checkpoints.name(step) / "scores.json").is_file()
+
+
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
     """The model of a sealed checkpoint, whole and in this process alone."""
     from models.loading import load_configured
 
     where = folder / "checkpoints" / checkpoints.name(step)
+    check_sealed(where)
     return load_configured(configuration, str(where), read_only=True)[0]
 
 
@@ -145,8 +169,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
     """Process-wide settings, before anything heavy is imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if configuration.logger.name == "wandb":
-        _settle_wandb(configuration, folder)
+    trackers.settle(configuration)
     import torch
     import transformers
 
@@ -162,15 +185,3 @@ def settle(configuration: Configuration, folder: Path) -> None:
     processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
-
-
-def _settle_wandb(configuration: Configuration, folder: Path) -> None:
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none"
-        ) from None
-    os.environ["WANDB_PROJECT"] = configuration.logger.project
-    os.environ["WANDB_MODE"] = configuration.logger.mode
-    os.environ["WANDB_DIR"] = str(folder)

@@ -11,7 +11,7 @@ import yaml
 from conf.errors import UserError
 from conf.files import write_json
 from launch import __main__ as launch
-from launch import machine, pair, preflight, ranks, sweep
+from launch import machine, pair, preflight, ranks, show, sweep
 from launch.command import WorkerFailed
 from launch.progress import Lines
 from launch.workers import Job, Usage, environment, run_pool
@@ -98,12 +98,19 @@ def test_more_processes_than_devices_are_refused(make, monkeypatch):
         preflight.check(make("hardware=gpu8", "hardware.processes=2", "hardware.workers=2"))
 
 
-def test_several_machines_are_planned_and_not_started(make, monkeypatch):
-    monkeypatch.setattr(machine, "devices", lambda: ["GPU"] * 32)
-    with pytest.raises(UserError, match="not started yet"):
-        preflight.check(make("hardware=nodes4x8"))
+def test_machines_that_nothing_names_are_refused(make, monkeypatch):
+    monkeypatch.setattr(machine, "devices", lambda: ["GPU"] * 8)
+    with pytest.raises(UserError, match="nothing says which machines"):
+        preflight.check(make("hardware=nodes4x8", "hardware.launcher=local"))
+    with pytest.raises(UserError, match="nothing says which machines"):
+        show.shown([make("hardware=nodes4x8", "hardware.launcher=print")])
     with pytest.raises(UserError, match="a multiple of the nodes"):
         make("hardware=nodes4x8", "hardware.nodes=3")
+    with pytest.raises(UserError, match="names 2 machines with hardware.nodes=4"):
+        make("hardware=nodes4x8", "hardware.hosts=[a,b]")
+    twice = ["hardware=gpu8", "hardware.hosts=[localhost,localhost]"]
+    with pytest.raises(UserError, match="same CUDA devices"):
+        preflight.check(make(*twice))
 
 
 def test_ranks_of_an_outer_launcher_are_not_inherited(make, monkeypatch):

@@ -133,22 +133,21 @@ def test_every_kind_of_model_writes_what_it_writes_alone_and_without_a_cache(kin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_token_comes_with_the_log_probability_it_was_drawn_with(kind):
-    """Against one pass over prompt and response, without a cache."""
+    """Against one pass over prompt and response, without a cache; greedy ones as the model has them."""
     model, asked = made(kind), prompts((3, 5, 12), copies=3)
-    logps = [[9.0]]
-    found = write(model, asked, temperature=3.0, seeds=range(9), batch_size=4, logps=logps)
-    assert len({len(response) for response in found}) > 1
+    for temperature in (3.0, 0.0):
+        logps = [[9.0]]
+        found = write(model, asked, temperature=temperature, seeds=range(9), batch_size=4, logps=logps)
+        assert temperature == 0 or len({len(response) for response in found}) > 1
+        check_logps(model, asked, found, logps, temperature or 1.0)
+
+
+def check_logps(model, asked, found, logps, temperature):
     for prompt, response, own in zip(asked, found, logps, strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([prompt + response]), use_cache=False).logits[0, len(prompt) - 1 : -1].double()
-        expected = (logits / 3.0).log_softmax(-1)[range(len(response)), response]
+        expected = (logits / temperature).log_softmax(-1)[range(len(response)), response]
         assert own == pytest.approx(expected.tolist(), abs=1e-4)
-
-
-def test_a_greedy_token_was_certain():
-    logps = []
-    found = write(made(), prompts((3, 5)), logps=logps)
-    assert logps == [[0.0] * len(response) for response in found]
 
 
 def test_a_row_draws_the_same_whatever_its_neighbours():

@@ -40,6 +40,6 @@ def _kill(started: Job, checkpoint: Path, found: list[psutil.Process]) -> None:
         time.sleep(0.05)
     if started.process is None or not started.running:
         return
-    found += psutil.Process(started.process.pid).children()
+    found += psutil.Process(started.process.pid).children(recursive=True)
     second = next(one for one in found if one.environ().get("RANK") == "1")
     os.kill(second.pid, signal.SIGKILL)

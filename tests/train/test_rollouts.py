@@ -9,15 +9,12 @@ import httpx2
 import psutil
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file
 
 from conf.errors import UserError
 from conf.files import read_jsonl
 from models import generate, load, serving
-from models.served import Served, write_folder
-from tests.train.launched import launched
-from train import rollouts, worker
+from models.served import Served
+from train import worker
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {

@@ -1,6 +1,5 @@
 """Logits of 151,936 columns are never there whole: in SFT, in the policy's log-probabilities, in the KL to the base."""
 
-
 from itertools import accumulate
 
 import pytest
