@@ -9,6 +9,9 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+Moment = Literal["base", "save", "end"]  # before training, at every saved checkpoint, at the last one
+# in the training job between steps; after it, on the same devices; in a job of its own that waits for it
+Where = Literal["training", "after", "slurm"]
 Keys = Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 
 
@@ -222,6 +225,16 @@ class Suite(Section):
     # what generates: auto is vllm on CUDA where it is installed; the launcher writes into config.yaml what it became
     backend: Literal["auto", "transformers", "vllm"] = "auto"
     seed: int = 1234  # of the evaluation's sampling streams
+    when: list[Moment] = ["base", "save", "end"]  # it is scored; `save` has the last checkpoint in it
+    where: Where = "training"
+
+
+class Hooks(Section):
+    """Functions of the user's own that measure something; docs/hooks.md has their signature."""
+
+    functions: Keys = []  # MODULE.FUNCTION each
+    when: list[Moment] = ["save"]
+    where: Where = "training"
 
 
 class Slurm(Section):
@@ -323,6 +336,8 @@ class Configuration(Section):
     recipe: Recipe
     rollouts: Rollouts = Rollouts()
     suite: Suite
+    suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
+    hooks: Hooks = Hooks()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
