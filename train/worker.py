@@ -12,7 +12,7 @@ from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, processes, retention
+from train import card, checkpoints, ledger, lock, processes, retention
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -69,11 +69,12 @@ def _train(
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
     def evaluate(tuned: Any, step: int) -> None:
+        card.write(folder, step)
         hardware = configuration.hardware
         as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
         live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
         evaluate_checkpoint(configuration, folder, live, tokenizer, step)
-        thin(configuration, folder)
+        tidy(configuration, folder, step)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
@@ -82,7 +83,7 @@ def _train(
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         catch_up(configuration, folder, records.resumed_at)
-        thin(configuration, folder)
+        tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -128,8 +129,9 @@ def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
     evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
 
 
-def thin(configuration: Configuration, folder: Path) -> None:
-    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as they are scored."""
+def tidy(configuration: Configuration, folder: Path, step: int) -> None:
+    """Tell the scores in the card of this step's checkpoint, and remove those that are scored and not to be kept."""
+    card.write(folder, step)
     retention.thin(folder / "checkpoints", configuration.train, lambda step: scored(folder, step))
 
 
