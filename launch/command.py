@@ -1,9 +1,10 @@
-"""How every command ends: a user's mistake is a message and 2, a failed worker 1, Ctrl-C 130."""
+"""How every command ends: a user's mistake is a message and 2, a failed worker 1, Ctrl-C 130, SIGUSR1 75."""
 
 import sys
 from collections.abc import Callable
 
 from conf.errors import INTERRUPTED, UserError
+from train import stop
 
 
 class WorkerFailed(Exception):
@@ -12,6 +13,13 @@ class WorkerFailed(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Stopped(Exception):
+    """The runs were asked to stop and did, each with a checkpoint of its last step."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped as asked: the same command goes on from the step that was saved")
 
 
 def run(command: Callable[[list[str]], None], usage: str | None = None) -> None:
@@ -28,6 +36,8 @@ def run(command: Callable[[list[str]], None], usage: str | None = None) -> None:
         _stop(f"error: {error}", 2)
     except WorkerFailed as error:
         _stop(f"error: {error}", error.code)
+    except Stopped as error:
+        _stop(str(error), stop.CODE)
     except KeyboardInterrupt:
         _stop(INTERRUPTED, 130)
 

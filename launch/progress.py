@@ -49,7 +49,7 @@ class Bars:
             if job.name not in self.tasks:
                 self.tasks[job.name] = self.bars.add_task(job.name, total=self.steps or None, note="")
             step, note = state(job)
-            ended = step if job.running else self.steps
+            ended = step if job.running or job.stopped else self.steps
             shown = job.running or len(jobs) <= MANY
             self.bars.update(self.tasks[job.name], completed=ended, note=note[:60], visible=shown)
             if not job.running:
@@ -67,7 +67,9 @@ class Lines:
         for job in jobs:
             if job.process is not None and not job.running and job.name not in self.ended:
                 self.ended.add(job.name)
-                print(f"{job.name}: {'done' if job.process.returncode == 0 else 'ended badly'}", flush=True)
+                print(
+                    f"{job.name}: {'stopped' if job.stopped else 'ended badly' if job.failed else 'done'}", flush=True
+                )
         if time.monotonic() - self.last < LINE_SECONDS:
             return
         self.last = time.monotonic()

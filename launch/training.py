@@ -72,6 +72,7 @@ def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:
 def training_job(run: Path, configuration: Configuration) -> Job:
     """The training of one run, in as many processes and on as many machines as it takes."""
     started = python_job(f"{run.parent.name}/{run.name}", "train", [str(run)], run, configuration)
+    started.stops = True
     ranks.write(configuration, run)
     if configuration.hardware.hosts:
         started.command = [sys.executable, "-m", "launch.hosts", str(run)]

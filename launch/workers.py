@@ -18,8 +18,9 @@ import psutil
 from conf.errors import full_disk
 from conf.schema import Configuration
 from launch import ranks
-from launch.command import WorkerFailed
+from launch.command import Stopped, WorkerFailed
 from models.folder import is_hub_id
+from train import stop
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0  # for a worker to write its checkpoint after Ctrl-C
@@ -37,11 +38,23 @@ class Job:
     log: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
+    stops: bool = False  # where it is asked to (train/stop.py)
     log_start: int = field(default=0, init=False)
 
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has ended early and well, as it was asked to."""
+        ended = self.process is not None and not self.running
+        return self.stops and ended and stop.noted(self.log.parent) is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended badly."""
+        return self.process is not None and self.process.poll() not in (None, 0) and not self.stopped
 
 
 class Display(Protocol):
@@ -92,31 +105,48 @@ def settings(configuration: Configuration) -> dict[str, str]:
 def run_pool(jobs: list[Job], workers: int, display: Display, usage: Usage) -> None:
     """Run `jobs`, `workers` at a time; KeyboardInterrupt on Ctrl-C.
 
-    After a failure the running ones go on to their ends, no other starts, and WorkerFailed says what went wrong.
+    After a failure the running ones go on to their ends, no other starts, and WorkerFailed says what went wrong. On
+    SIGUSR1, which is passed on, no other starts either, and Stopped is raised once the running ones have ended.
     """
-    waiting, started = list(jobs), list[Job]()
-    with _interruptible() as interrupted:
-        while (waiting and not _failed(started)) or any(job.running for job in started):
-            while waiting and not _failed(started) and sum(job.running for job in started) < workers:
+    waiting, started, told = list(jobs), list[Job](), False
+    with _interruptible() as seen:
+        while (waiting and not _closed(started, seen)) or any(job.running for job in started):
+            while waiting and not _closed(started, seen) and sum(job.running for job in started) < workers:
                 started.append(_start(waiting.pop(0)))
             time.sleep(POLL_SECONDS)
             usage.see(started)
             display.update(jobs)
-            if interrupted:
+            if {signal.SIGINT, signal.SIGTERM} & set(seen):
                 _stop([job for job in started if job.running])
                 raise KeyboardInterrupt
-    if _failed(started):
-        raise _failure(_failed(started))
+            if seen and not told:
+                told = _ask([job for job in started if job.running])
+    failed = [job for job in started if job.failed]
+    if failed:
+        raise _failure(failed)
+    if seen or any(job.stopped for job in started):
+        raise Stopped
 
 
-def _failed(jobs: list[Job]) -> list[Job]:
-    """Those that ended, and not with 0."""
-    return [job for job in jobs if job.process is not None and job.process.poll() not in (None, 0)]
+def _closed(jobs: list[Job], seen: list[int]) -> bool:
+    """Whether no other job starts: one failed or stopped, or this command was asked to."""
+    return bool(seen) or any(job.failed or job.stopped for job in jobs)
+
+
+def _ask(jobs: list[Job]) -> bool:
+    """Ask those that can to stop after their present step."""
+    print("\nasked to stop: the runs save at the end of their step", file=sys.stderr, flush=True)
+    for job in jobs:
+        if job.stops:
+            stop.ask(job.log.parent)
+    return True
 
 
 def _start(job: Job) -> Job:
     """Start the job in a process group of its own; on Linux it dies with this process."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    if job.stops:
+        stop.forget(job.log.parent)
     job.log_start = job.log.stat().st_size if job.log.exists() else 0
     with job.log.open("ab") as log:
         job.process = subprocess.Popen(
@@ -137,13 +167,13 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of raising wherever we are."""
+    """Collect SIGINT, SIGTERM and SIGUSR1 in a list instead of raising wherever we are."""
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield seen
     finally:

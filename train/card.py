@@ -17,8 +17,10 @@ from models.folder import is_hub_id
 from train import checkpoints, ledger
 
 README = "README.md"
-COUNTED = ("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained")
-COUNTED += ("optimizer_updates", "flops", "seconds", "device_seconds", "peak_memory_bytes", "targets_flops")
+COUNTED = (
+    *("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained"),
+    *("optimizer_updates", "flops", "seconds", "device_seconds", "peak_memory_bytes", "targets_flops"),
+)
 LICENCE = """\
 Not stated here. It follows from the licence of the base, and from that of the data where that says so; whoever passes
 the model on states it (`license:` at the top of this file).

@@ -53,6 +53,13 @@ def remove(checkpoint: Path) -> None:
     shutil.rmtree(aside)
 
 
+def drop_between(folder: Path, step: int, save_steps: int) -> None:
+    """Remove what runs that were asked to stop saved before `step`, which is sealed, between the steps that save."""
+    for checkpoint in folder.glob("step-*"):
+        if step_of(checkpoint) < step and step_of(checkpoint) % save_steps:
+            remove(checkpoint)
+
+
 def clear(folder: Path) -> None:
     """Remove what a cut save and a cut removal left under `folder`; one process does it for all."""
     if processes.rank() == 0:

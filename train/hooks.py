@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from conf.files import write_json
-from train import checkpoints, ledger, lock, processes
+from train import checkpoints, ledger, lock, processes, stop
 from train.records import Records, forget_peak
 
 
@@ -58,3 +58,14 @@ class Hooks(TrainerCallback):
             write_json(written / ledger.FILE, self.records.ledger.entry)
         processes.wait()
         checkpoints.seal(written, self.folder / "checkpoints" / checkpoints.name(step))
+
+
+class Stop(TrainerCallback):
+    """Saves at the end of the step in which the run was asked to stop, and ends the training there."""
+
+    def __init__(self, folder: Path, updates_per_step: int) -> None:
+        self.folder, self.updates, self.now = folder, updates_per_step, False
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step % self.updates == 0 and stop.asked(self.folder):
+            self.now = control.should_save = control.should_training_stop = True

@@ -12,7 +12,7 @@ from conf.schema import Configuration
 from evaluation.spending import of_evaluation
 from models import flops
 from models.folder import check_sealed
-from train import card, checkpoints, ledger, lock, processes, retention
+from train import card, checkpoints, ledger, lock, processes, retention, stop
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -21,6 +21,8 @@ from train.records import Records
 def run(folder: Path) -> None:
     """Train the run in `folder`; data and base evaluation stand in the experiment's folder already."""
     configuration = freeze.read(folder / "config.yaml")
+    if processes.rank() == 0:
+        (folder / stop.STOPPED).unlink(missing_ok=True)
     settle(configuration, folder)
     from data.compile import read
     from evaluation.grade import check_verifiers
@@ -42,10 +44,14 @@ def run(folder: Path) -> None:
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
-    _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     processes.wait()
     if processes.rank() == 0:
-        freeze.mark(folder, "done.json")
+        if stopped:
+            stop.note(folder)
+        else:
+            freeze.mark(folder, "done.json")
+    processes.wait()
 
 
 def _train(
@@ -57,9 +63,10 @@ def _train(
     order: Any,
     records: Records,
     checkpoint: Path | None,
-) -> None:
+) -> bool:
+    """Train to the end, or to where the run was asked to stop; whether it was."""
     from train import policy, sft
-    from train.hooks import Hooks
+    from train.hooks import Hooks, Stop
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
     checkpoints.clear(folder / "checkpoints")
@@ -68,8 +75,13 @@ def _train(
     _check_processes(trainer.accelerator.num_processes)
     records.ledger.recomputed = bool(trainer.args.gradient_checkpointing)
 
+    halt = Stop(folder, configuration.updates_per_step)
+
     def evaluate(tuned: Any, step: int) -> None:
         card.write(folder, step)
+        checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
+        if halt.now:
+            return  # there is no time; the next start catches up
         hardware = configuration.hardware
         as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
         live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
@@ -79,15 +91,19 @@ def _train(
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
 
+    trainer.add_callback(halt)
     trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
+    ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
-        catch_up(configuration, folder, records.resumed_at)
+        if ended or records.resumed_at % configuration.train.save_steps == 0:
+            catch_up(configuration, folder, records.resumed_at)
         tidy(configuration, folder, records.resumed_at)
     processes.wait()
-    if records.resumed_at < configuration.train.steps and not ledger.reached(records.ledger.entry, configuration):
+    if not ended:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.clear(folder / "checkpoints")
+    return halt.now
 
 
 def _check_processes(seen: int) -> None:
