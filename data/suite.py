@@ -37,6 +37,11 @@ def found(suite: Suite) -> tuple[list[Item], dict[str, str]]:
     return there, missing
 
 
+def benchmarks(suite: Suite) -> list[str]:
+    """The names of those asked for, whether they can be had or not."""
+    return suite.benchmarks or [name for kind in suite.collections for name in collection(kind).BENCHMARKS]
+
+
 def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
     """UserError where `names` holds no benchmark's."""
     unknown = [name for name in names if name not in set(held)]
