@@ -49,6 +49,11 @@ def asked(suite: Suite) -> dict[str, Collection]:
     return {name: own for name, own in held.items() if name in suite.benchmarks or not suite.benchmarks}
 
 
+def benchmarks(suite: Suite) -> list[str]:
+    """The names of those asked for, whether they can be had or not."""
+    return suite.benchmarks or [name for kind in suite.collections for name in collection(kind).BENCHMARKS]
+
+
 def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
     """UserError where `names` holds no benchmark's."""
     unknown = [name for name in names if name not in set(held)]
