@@ -1,6 +1,6 @@
-"""The skill profile: what a model scores on each of five skills, how even that is, and which skill fell while math rose.
+"""The skill profile: what a model scores on each of five skills, how even that is, which skill fell while math rose.
 
-What is drawn anew for an interval is the case: a question with its twin, and in diagnostics both of its parts, for these
+What is drawn anew for an interval is the case: a question with its twin, and in diagnostics both of its parts, for they
 stand and fall together. The domains of a skill count equally, whatever their number of cases.
 """
 
@@ -79,11 +79,18 @@ def mean(seeds: Sequence[Answers]) -> Answers:
     return Answers(right, seeds[0].labels, seeds[0].pairs)
 
 
-def changes(base: Answers, tuned: Answers, math: tuple[float, float, float] | None) -> dict[str, Any]:
-    """Points that each skill moved by, cases paired, with a 95% interval and a p value corrected over the skills (Holm).
+def scores(own: Answers) -> dict[str, float]:
+    """Each skill's score in percent, without an interval."""
+    cells = _cells(own, ("skill",))
+    return {skill: 100 * float(np.mean([cell.mean() for cell in held])) for skill, held in cells.items()}
 
-    `math`: what math moved by, and its interval, in points; it rose where the interval lies above 0. A skill fell where
-    it moved down and its corrected p value is below 0.05; it collapsed where math rose besides.
+
+def changes(base: Answers, tuned: Answers, math: tuple[float, float, float] | None) -> dict[str, Any]:
+    """Points that each skill moved by, cases paired, with a 95% interval and a p value corrected over the skills.
+
+    The correction is Holm's. `math`: what math moved by, and its interval, in points; it rose where the interval lies
+    above 0. A skill fell where it moved down and its corrected p value is below 0.05; it collapsed where math rose
+    besides.
     """
     shared = [item for item in base.right if item in tuned.right]
     gap = Answers({item: tuned.right[item] - base.right[item] for item in shared}, base.labels)
@@ -150,13 +157,12 @@ def _cells(own: Answers, by: tuple[str, ...]) -> dict[str, list[Array]]:
 
 def _spread(own: Answers) -> dict[str, Any]:
     """The standard deviation of the skills' scores about their mean, in points, and the best and the worst of them."""
-    cells = _cells(own, ("skill",))
-    scores = {name: 100 * float(np.mean([cell.mean() for cell in held])) for name, held in cells.items()}
+    cells, found = _cells(own, ("skill",)), scores(own)
     draws = np.array([_draws(held, 100 * place) for place, held in enumerate(cells.values())])  # [skills, draws]
     low, high = interval(100 * draws.std(axis=0))
-    ranked = sorted(scores, key=lambda name: scores[name])
+    ranked = sorted(found, key=lambda name: found[name])
     return {
-        "sd": float(np.std(list(scores.values()))),
+        "sd": float(np.std(list(found.values()))),
         "low": low,
         "high": high,
         "best": ranked[-1],

@@ -88,7 +88,7 @@ def difference_interval(base: Sequence[Array], tuned: Sequence[Array], seed: int
 
 
 def two_sided(draws: Array) -> float:
-    """The p value of a difference being 0, from its bootstrap draws: twice the share beyond 0, at least 2 / (draws + 1).
+    """The p value of a difference of 0 from its bootstrap draws: twice the share beyond 0, at least 2 / (draws + 1).
 
     Davison and Hinkley 1997, section 4.2.
     """
