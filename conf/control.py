@@ -125,7 +125,11 @@ CONFIGURATION = (
     _locked("train", "kl_rows", "one arm spends seconds on a measurement that the other does not make"),
     _locked("train", "mismatch_limit unscorable_limit", "one arm may be stopped where another goes on"),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
-    _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _locked(
+        "suite",
+        "samples temperature top_p max_new_tokens decoding seed",
+        "the responses that are scored are decoded otherwise",
+    ),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "when", "other checkpoints are scored"),
     _harmless("suite", "where", "the same weights are scored, in another process"),

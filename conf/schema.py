@@ -194,7 +194,10 @@ class Suite(Section):
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
+    top_p: Share = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
+    # published: `samples`, `temperature`, `top_p` and `max_new_tokens` are each benchmark's own where it has them
+    decoding: Literal["suite", "published"] = "suite"
     batch_size: Positive = 256  # responses generated at a time; memory only
     seed: int = 1234  # of the evaluation's sampling streams
     when: list[Moment] = ["base", "save", "end"]  # it is scored; `save` has the last checkpoint in it

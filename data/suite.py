@@ -8,7 +8,7 @@ from typing import cast
 
 from conf.errors import UserError
 from conf.schema import Suite
-from data.items import GROUPS, Collection, Item, Missing, gold, worked
+from data.items import GROUPS, Collection, Decoding, Item, Missing, gold, worked
 from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
@@ -45,6 +45,20 @@ def asked(suite: Suite) -> dict[str, Collection]:
     _check("benchmarks", suite.benchmarks, held)
     _check("local", suite.local, held)
     return {name: own for name, own in held.items() if name in suite.benchmarks or not suite.benchmarks}
+
+
+def decoding(suite: Suite) -> dict[str, Decoding]:
+    """How the responses to each benchmark asked for are generated."""
+    common = Decoding(suite.samples, suite.temperature, suite.top_p, suite.max_new_tokens)
+    if suite.decoding == "suite":
+        return dict.fromkeys(asked(suite), common)
+    return {name: getattr(own.BENCHMARKS[name], "decoding", common) for name, own in asked(suite).items()}
+
+
+def responses(suite: Suite) -> int:
+    """How many are generated for one model, where everything can be had."""
+    sizes = {name: getattr(own.BENCHMARKS[name], "size", 0) or suite.items for name, own in asked(suite).items()}
+    return sum(min(suite.items, sizes[name]) * (1 + own.samples) for name, own in decoding(suite).items())
 
 
 def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.schema import Configuration
+from data import suite as suites
 from launch import estimate, needs
 from launch.needs import GIB, Sized
 from models import flops, memory
@@ -164,8 +165,7 @@ def evaluation_seconds(configuration: Configuration, model: Sized) -> float | No
 
 def evaluated_responses(configuration: Configuration) -> int:
     """Responses of one evaluation: a greedy one and the sampled ones of every item."""
-    suite = configuration.suite
-    return (len(suite.benchmarks) or estimate.BENCHMARKS) * suite.items * (1 + suite.samples)
+    return suites.responses(configuration.suite)
 
 
 def _evaluated(configuration: Configuration) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.schema import Configuration
+from data import suite as suites
 from models import flops
 from models.flops import Shape
 
@@ -12,7 +13,6 @@ GENERATED_PER_SECOND = 12_000.0
 TRAINED_PER_SECOND = 25_000.0
 MEASURED_BYTES = 3.4e6
 USUAL_LENGTH = 0.2  # of the longest response allowed
-BENCHMARKS = 14
 START_SECONDS = 12.0  # imports, loading
 
 # stands in where a model's sizes are unknown: two operations a token, so that work is counted in tokens
@@ -83,8 +83,7 @@ def evaluation_seconds(configuration: Configuration) -> float | None:
     suite, slower = configuration.suite, _slower(configuration)
     if slower is None:
         return None
-    responses = (len(suite.benchmarks) or BENCHMARKS) * suite.items * (1 + suite.samples)
-    return slower * responses * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
+    return slower * suites.responses(suite) * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
 
 
 def total(todo: list[Configuration], prepare: bool) -> float | None:
