@@ -13,6 +13,8 @@ from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
+    "skills": "data.skills",
+    "skills_tiny": "data.skills.tiny",
     "published": "data.published",
     "wide": "data.published.wide",
 }

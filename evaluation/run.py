@@ -236,7 +236,8 @@ def _rendered(
     model: Any, tokenizer: Any, wanted: Sequence[Wanted], max_new_tokens: int
 ) -> tuple[list[Wanted], list[list[int]]]:
     """What is asked, each item with as many of its shots as leave room to answer, and its token ids."""
-    limit = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
+    config = getattr(model, "config", None)  # an engine has none to show
+    limit = getattr(config, "max_position_embeddings", None) or sys.maxsize
     items = {(item.benchmark, item.id): item for item, _ in wanted}
     found = {key: _fitting(tokenizer, item, limit - max_new_tokens) for key, item in items.items()}
     both = [(*found[item.benchmark, item.id], sample) for item, sample in wanted]

@@ -13,6 +13,7 @@ import torch
 from conf.errors import UserError
 from models import plain
 from models.draws import best, pick, uniforms
+from models.engine import Engine, fields
 from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
@@ -47,14 +48,19 @@ def generate(
     its neighbours in the batch, among the likeliest tokens that have the probability `top_p` together. At most
     `batch_size` rows are written at a time, and no more than could grow to their full length within `batch_tokens`,
     prompts included; one row always may. Long prompts come first, equal ones are read once, and a row that ends makes
-    room for one that waits. A list given as `logps` is filled with the log-probability that each token of each row had
-    where it was drawn (at temperature 1 if greedy). `progress` hears how many rows of all have ended; `ended` is given
-    each row once, at the end, and every `ended_seconds` before it.
+    room for one that waits. In place of a model there may be an engine (models/engine.py), which has its own batches. A
+    list given as `logps` is filled with the log-probability that each token of each row had where it was drawn (at
+    temperature 1 if greedy). `progress` hears how many rows of all have ended; `ended` is given each row once, at the
+    end, and every `ended_seconds` before it.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
             f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
         )
+    if isinstance(model, Engine):
+        each = [seeds[i] if seeds else None for i in range(len(prompts))]
+        asked = [fields(end_id, max_new_tokens, temperature, seed, top_p) for seed in each]
+        return _asked(model, prompts, asked, logps, progress, ended, ended_seconds)
     writing = _Writing(prompts, end_id, max_new_tokens, temperature, top_p, seeds)
     told = time.monotonic()
     with evaluating(model), torch.inference_mode():
@@ -77,6 +83,32 @@ def generate(
     if logps is not None:
         logps[:] = writing.logps()
     return writing.responses
+
+
+def _asked(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    asked: Sequence[dict[str, Any]],
+    logps: Logps | None,
+    progress: Progress | None,
+    ended: Ended | None,
+    ended_seconds: float,
+) -> list[list[int]]:
+    """`generate` by an engine, which is asked for each row with the `asked` fields."""
+    found: list[list[int]] = []
+    drawn: Logps = []
+    told, begin = time.monotonic(), 0
+    for response, own in engine.write(prompts, asked):
+        found.append(response)
+        drawn.append(own)
+        if progress:
+            progress(len(found), len(prompts))
+        if ended and (len(found) == len(prompts) or time.monotonic() - told > ended_seconds):
+            ended({row: (found[row], drawn[row]) for row in range(begin, len(found))})
+            told, begin = time.monotonic(), len(found)
+    if logps is not None:
+        logps[:] = drawn
+    return found
 
 
 class _Writing:
