@@ -126,6 +126,11 @@ CONFIGURATION = (
     _locked("train", "mismatch_limit unscorable_limit", "one arm may be stopped where another goes on"),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _locked("suite", "when", "other checkpoints are scored"),
+    _harmless("suite", "where", "the same weights are scored, in another process"),
+    Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),
+    _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
+    _harmless("hooks", "where", "the same weights are measured, in another process"),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )
@@ -280,7 +285,7 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints retention card pretrain",
+        "lock facts audit checkpoints retention card pretrain trackers",
         "a module that watches or stores, and computes nothing of a run",
     ),
     _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),

@@ -9,6 +9,9 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+Moment = Literal["base", "save", "end"]  # before training, at every saved checkpoint, at the last one
+# in the training job between steps; after it, on the same devices; in a job of its own that waits for it
+Where = Literal["training", "after", "slurm"]
 Keys = Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 
 
@@ -193,6 +196,16 @@ class Suite(Section):
     max_new_tokens: Positive = 64
     batch_size: Positive = 256  # responses generated at a time; memory only
     seed: int = 1234  # of the evaluation's sampling streams
+    when: list[Moment] = ["base", "save", "end"]  # it is scored; `save` has the last checkpoint in it
+    where: Where = "training"
+
+
+class Hooks(Section):
+    """Functions of the user's own that measure something; docs/hooks.md has their signature."""
+
+    functions: Keys = []  # MODULE.FUNCTION each
+    when: list[Moment] = ["save"]
+    where: Where = "training"
 
 
 class Slurm(Section):
@@ -269,9 +282,9 @@ class Plan(Section):
 
 
 class Logger(Section):
-    name: Literal["none", "wandb"] = "none"
+    name: Literal["none", "wandb", "trackio", "tensorboard"] = "none"  # what is told the rows of metrics.jsonl
     project: str = "paribus"
-    mode: Literal["offline", "online"] = "offline"
+    mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
 
 
 class Experiment(Section):
@@ -300,6 +313,8 @@ class Configuration(Section):
     train: Train
     recipe: Recipe
     suite: Suite
+    suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
+    hooks: Hooks = Hooks()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger

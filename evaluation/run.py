@@ -63,9 +63,9 @@ def finished(
 
 
 def settings(suite: Suite, step: int, label: str, model_digest: str = "") -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. The batch size is left out: memory only."""
+    """What the scores hang on; `digest` is sha256 over all of it. Batch size, when, and where from decide no score."""
     own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude={"batch_size"}),
+        "suite": suite.model_dump(mode="json", exclude={"batch_size", "when", "where", "local", "download"}),
         "model": model_digest,
         "step": step,
         "label": label,

@@ -10,6 +10,7 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from launch import folders, ranks, scripts, slurm
 from launch.command import Submitted
+from train import measuring
 
 FOLDER = "slurm"  # of an experiment: scripts, job numbers and logs that belong to no run
 Again = list[str]  # module and arguments of the command that follows once all runs are done
@@ -86,7 +87,11 @@ def _submit(
     if preparing:
         print(f"preparing the experiment: job {preparing[0]}", flush=True)
     frozen = _freeze(configurations, queued)
-    jobs = [_job(run, given, queued, preparing, new) for run, given in zip(frozen, configurations, strict=True)]
+    runs = list(zip(frozen, configurations, strict=True))
+    jobs = [_job(run, given, queued, preparing, new) for run, given in runs]
+    jobs += [_measuring(experiment, experiment / FOLDER / "measure", shared, queued, preparing, new)]
+    for (run, given), training in zip(runs, jobs[: len(runs)], strict=True):
+        jobs.append(_measuring(run, run / f"{FOLDER}-measure", given, queued, [training] if training else [], new))
     return frozen, [number for number in jobs if number] or preparing
 
 
@@ -113,5 +118,27 @@ def _job(
     ranks.write(configuration, run)
     number = slurm.submit(configuration, scripts.of_run(configuration, run), place, after, ["train"])
     print(f"{name}: submitted as job {number}", flush=True)
+    new.append(number)
+    return number
+
+
+def _measuring(
+    folder: Path, place: Path, configuration: Configuration, queued: dict[int, str], after: list[int], new: list[int]
+) -> int | None:
+    """The job that makes the measurements that asked for one of their own, of the base or of a run; None without any.
+
+    One that failed is not tried again by the command that follows the runs: it would do so for ever.
+    """
+    asked = [one for one in measuring.asked(configuration) if one.when and one.where == "slurm"]
+    number = slurm.job(place)
+    if not asked or number in queued:
+        return number if number in queued else None
+    if not after and (slurm.own_job() or not measuring.owed(configuration, folder, ("slurm",))):
+        return None
+    name = f"{configuration.experiment.name}/measure"
+    arguments = ["train.owed", str(folder), "slurm"]
+    script = scripts.of_command(configuration, name, place.with_suffix(".log"), arguments, devices=True)
+    number = slurm.submit(configuration, script, place, after, arguments)
+    print(f"what {folder.parent.name}/{folder.name} asks to be measured apart: job {number}", flush=True)
     new.append(number)
     return number

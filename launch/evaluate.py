@@ -1,4 +1,7 @@
-"""Evaluate any model on the suite: `python -m launch.evaluate model.path=FOLDER suite.split=test KEY=VALUE ...`."""
+"""Evaluate any model on the suite: `python -m launch.evaluate model.path=FOLDER suite.split=test KEY=VALUE ...`.
+
+Without a model: whatever the runs of the experiment still owe of measurements, or where they owe nothing, its base.
+"""
 
 import hashlib
 from pathlib import Path
@@ -6,9 +9,11 @@ from typing import Any
 
 from conf import freeze
 from conf.files import read_json
+from conf.schema import Configuration
 from launch import command, folders, preflight
-from launch.compose import compose
+from launch.compose import compose, given
 from launch.progress import progress
+from launch.training import measure, owing
 from launch.workers import Usage, python_job, run_pool
 
 
@@ -16,6 +21,8 @@ def main(arguments: list[str]) -> None:
     """Generate and grade, and print the scores."""
     configuration = compose(arguments)
     preflight.check(configuration)
+    if not (given(arguments, "model.path") or given(arguments, "model")) and made_up(configuration):
+        return
     model = configuration.model.path
     short = hashlib.sha256(folders.fingerprint(model).encode()).hexdigest()[:8]
     name = f"{Path(model).name}-{short}-{configuration.suite.split}"
@@ -27,6 +34,22 @@ def main(arguments: list[str]) -> None:
         run_pool([job], 1, display, Usage())
     print_scores(read_json(folder / "scores.json"))
     print(f"scores: {folder / 'scores.json'}")
+
+
+def made_up(configuration: Configuration) -> bool:
+    """Make up for what the experiment owes; whether it owed anything. Exit code 4 where it still does."""
+    experiment = folders.experiment_folder(configuration)
+    if not folders.prepared(experiment):
+        return False
+    runs = sorted(experiment.glob("arms/*/seed-*"))
+    places = [experiment, *(run for run in runs if folders.done(run))]
+    if not any(owing(place) for place in places):
+        return False
+    with folders.held(experiment):
+        measure(experiment, runs, configuration, Usage(), everything=True)
+    if any(owing(place) for place in places):
+        raise SystemExit(4)
+    return True
 
 
 def print_scores(scores: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from conf.errors import UserError
 from conf.schema import Configuration, Hardware
 from launch import hosts, machine
 from models.folder import check_sealed, is_hub_id
-from train import retention
+from train import retention, trackers
 
 LEAST_FREE_BYTES = 200 * 2**20
 CHECKPOINT_TO_WEIGHTS = 4  # weights, two moments, and what is written before the old is removed
@@ -113,9 +113,15 @@ def check_hub(key: str, name: str, kind: str, instead: str) -> None:
 
 
 def _check_logger(configuration: Configuration) -> None:
-    if configuration.logger.name == "wandb" and find_spec("wandb") is None:
-        why = "the package wandb is not installed"
-        raise UserError("logger=wandb", why, "choose logger=none, or `pip install -c constraints.txt -e '.[wandb]'`")
+    name = configuration.logger.name
+    if name != "none" and find_spec(name) is None:
+        pins = "" if name == "trackio" else "-c constraints.txt "  # it wants an older pillow than the pinned one
+        change = f"choose logger=none, or `pip install {pins}-e '.[{name}]'`"
+        raise UserError(f"logger={name}", f"the package {name} is not installed", change)
+    if configuration.logger.mode == "online" and name == "wandb" and not trackers.has_key():
+        given = "logger=wandb logger.mode=online"
+        why = "there is no key for W&B: neither WANDB_API_KEY nor one that `wandb login` left"
+        raise UserError(given, why, "log in, or set logger.mode=auto, which keeps the run offline until then")
 
 
 def _check_output(configuration: Configuration, runs: int) -> None:

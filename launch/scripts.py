@@ -12,7 +12,7 @@ from huggingface_hub.constants import HF_HOME
 
 from conf.schema import Configuration
 from launch import ranks, workers
-from train import stop
+from train import measuring, stop
 
 FIRST_PORT, PORTS = 20_000, 10_000  # the job's number decides, so that jobs that share a machine do not meet
 PLACES = {"@RANK@": '"$SLURM_NODEID"', "@ADDRESS@": '"$MAIN_ADDRESS"', "@PORT@": '"$MAIN_PORT"'}
@@ -44,8 +44,7 @@ if [[ -e $run/{stopped} || $warned -ne 0 && $code -ne 0 && -n $written ]]; then
     scontrol requeue "$SLURM_JOB_ID" || exit {code}
     exit 0
 fi
-(( code == 0 )) || {failed}
-exit "$code"
+(( code == 0 )) || {{ {failed}; exit "$code"; }}
 """
 MEETING = """\
 read -r MAIN_ADDRESS < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
@@ -79,7 +78,8 @@ def of_run(configuration: Configuration, run: Path) -> str:
     own = ["--requeue", f"--signal=B:USR1@{hardware.slurm.signal_seconds}"]
     name = "/".join((configuration.experiment.name, *run.parts[-2:]))
     head = _directives(configuration, name, run / "worker.log", hardware.nodes, own)
-    return _script(configuration, head, [_stage("begin", run), (meeting + lines).rstrip()])
+    work = [_stage("begin", run), (meeting + lines).rstrip(), *_measure(configuration, run)]
+    return _script(configuration, head, work)
 
 
 def of_preparation(configuration: Configuration, experiment: Path) -> str:
@@ -87,12 +87,15 @@ def of_preparation(configuration: Configuration, experiment: Path) -> str:
     name = f"{configuration.experiment.name}/prepare"
     head = _directives(configuration, name, experiment / "worker.log", 1, ["--requeue"])
     prepare = shlex.join([sys.executable, "-m", "train.prepare", str(experiment / "config.yaml")])
-    return _script(configuration, head, [_stage("begin", experiment), prepare, _stage("check", experiment)])
+    work = [_stage("begin", experiment), prepare, *_measure(configuration, experiment), _stage("check", experiment)]
+    return _script(configuration, head, work)
 
 
-def of_command(configuration: Configuration, name: str, log: Path, arguments: Sequence[str]) -> str:
-    """The job that runs `python -m ARGUMENTS`, one of this project's commands, on one machine and no device."""
-    head = _directives(configuration, name, log, 1, [], devices=False)
+def of_command(
+    configuration: Configuration, name: str, log: Path, arguments: Sequence[str], devices: bool = False
+) -> str:
+    """The job that runs `python -m ARGUMENTS`, one of this project's commands, on one machine."""
+    head = _directives(configuration, name, log, 1, [], devices)
     return _script(configuration, head, [shlex.join([sys.executable, "-m", *arguments])])
 
 
@@ -130,6 +133,12 @@ def _script(configuration: Configuration, options: list[str], work: list[str]) -
 
 def _stage(name: str, folder: Path) -> str:
     return shlex.join([sys.executable, "-m", "launch.stage", name, str(folder)])
+
+
+def _measure(configuration: Configuration, folder: Path) -> list[str]:
+    """The line that measures what is to be measured after training, on the same devices; none where nothing is."""
+    asked = any(one.when and one.where == "after" for one in measuring.asked(configuration))
+    return [shlex.join([sys.executable, "-m", "train.owed", str(folder), "training", "after"])] if asked else []
 
 
 def _cpus(configuration: Configuration) -> int:

@@ -91,10 +91,10 @@ def settings(configuration: Configuration) -> dict[str, str]:
     """What a worker is told by its environment: threads as configured, and no network that it does not need."""
     threads = str(configuration.hardware.threads)
     variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    variables |= {"PYTHONUNBUFFERED": "1", "WANDB_MODE": configuration.logger.mode}
+    variables |= {"PYTHONUNBUFFERED": "1"}
     if configuration.hardware.device == "cpu":
         variables["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed looks for one, and says so
-    if configuration.logger.name == "none":
+    if configuration.logger.name != "wandb":
         variables["WANDB_MODE"] = "disabled"
     source = configuration.data.source
     if not is_hub_id(configuration.model.path) and (source == "world" or Path(source).exists()):

@@ -48,7 +48,7 @@ def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> di
         "save_steps": train.save_steps * updates_per_step,
         "logging_steps": updates_per_step,
         "logging_first_step": False,
-        "report_to": ["wandb"] if configuration.logger.name == "wandb" else [],
+        "report_to": [],  # train/trackers.py tells them what metrics.jsonl says
         "run_name": f"{configuration.experiment.name}-{recipe.name}-{configuration.seed}",
         "disable_tqdm": True,
         "remove_unused_columns": False,

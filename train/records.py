@@ -7,6 +7,7 @@ from typing import Any
 from conf.files import append_jsonl, read_jsonl, write_text
 from train import processes
 from train.ledger import Entry, Ledger
+from train.trackers import Mirror
 
 FILES = ("metrics.jsonl", "ledger.jsonl", "samples.jsonl")
 
@@ -14,11 +15,14 @@ FILES = ("metrics.jsonl", "ledger.jsonl", "samples.jsonl")
 class Records:
     """The three files of one run, cut back to the checkpoint it goes on from. Process 0 alone writes them."""
 
-    def __init__(self, folder: Path, resumed_at: int, ledger: Ledger | None = None) -> None:
-        """Without a `ledger` it begins at nothing, and counts no FLOPs."""
+    def __init__(
+        self, folder: Path, resumed_at: int, ledger: Ledger | None = None, mirror: Mirror | None = None
+    ) -> None:
+        """Without a `ledger` it begins at nothing, and counts no FLOPs; without a `mirror` no tracker is told."""
         self.folder = folder
         self.resumed_at = resumed_at
         self.ledger = ledger or Ledger({}, None)
+        self.mirror = mirror or Mirror(folder)
         self.writes = processes.rank() == 0
         for file in FILES if self.writes else ():
             rewind(folder / file, resumed_at)
@@ -27,8 +31,10 @@ class Records:
         """Book one finished step, in every process; its ledger entry."""
         entry = self.ledger.close(step, updates, peak_memory(), processes.gathered)
         numbers = {key: value for key, value in metrics.items() if value == value}  # no NaN in JSON
-        self._append("metrics.jsonl", {"step": step, "seconds": round(entry["seconds"], 3), **numbers})
+        row = {"step": step, "seconds": round(entry["seconds"], 3), **numbers}
+        self._append("metrics.jsonl", row)
         self._append("ledger.jsonl", entry)
+        self.mirror.step(step, row, entry)
         return entry
 
     def sample(self, row: dict[str, Any]) -> None:

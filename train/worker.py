@@ -1,18 +1,14 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 from conf import freeze
 from conf.errors import UserError
-from conf.files import write_json
 from conf.schema import Configuration
-from evaluation.spending import of_evaluation
-from models import flops
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, processes, retention, stop
+from train import checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -32,19 +28,21 @@ def run(folder: Path) -> None:
 
     rows, stored, _ = read(folder.parents[2] / "data")
     order = run_order(configuration, stored, len(rows))
+    measuring.check(configuration)
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     if checkpoint:
         checkpoints.check_processes(checkpoint)
-    book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
+    book = Ledger(ledger.opening(configuration, checkpoint), measuring.shape_of(configuration))
     ledger.check(book.entry, configuration)
-    records = Records(folder, resumed_at, book)
+    records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
     with sharded.loading(folder, stage):
         base, tokenizer = load_configured(configuration, spread=stage == 3)
         model = adapted(configuration, base)
     stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
+    records.mirror.close()
     processes.wait()
     if processes.rank() == 0:
         if stopped:
@@ -77,14 +75,15 @@ def _train(
 
     halt = Stop(folder, configuration.updates_per_step)
 
-    def evaluate(tuned: Any, step: int) -> None:
+    def evaluate(tuned: Any, step: int, last: bool) -> None:
         checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
         if halt.now:
             return  # there is no time; the next start catches up
         hardware = configuration.hardware
-        as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
-        live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
-        evaluate_checkpoint(configuration, folder, live, tokenizer, step)
+        if measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
+            as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
+            live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
+            evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
         thin(configuration, folder)
 
     def over(entry: ledger.Entry) -> bool:
@@ -96,7 +95,7 @@ def _train(
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         if ended or records.resumed_at % configuration.train.save_steps == 0:
-            catch_up(configuration, folder, records.resumed_at)
+            catch_up(configuration, folder, records.resumed_at, ended)
         thin(configuration, folder)
     processes.wait()
     if not ended:
@@ -113,45 +112,33 @@ def _check_processes(seen: int) -> None:
         raise UserError(given, why, "start them with torchrun or accelerate, for the device that hardware.device names")
 
 
-def shape_of(configuration: Configuration) -> flops.Shape | None:
-    """The sizes that decide what the model's matrix products cost, its adapter's included; None where unknown."""
-    return flops.read(configuration.model.path, configuration.model.lora_rank)
+def evaluate_checkpoint(
+    configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int, last: bool
+) -> None:
+    """Measure what the configuration asks for between steps, of a checkpoint whose weights `model` holds."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    measuring.measure(configuration, place, measuring.wanted(configuration, place), model, tokenizer)
 
 
-def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
-    """Scores of one checkpoint, beside the run, and what they cost; found done where they stand already."""
-    from evaluation.run import evaluate, finished
-    from models import digest
+def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) -> None:
+    """Measure of the checkpoint that a cut run left behind what is due."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    if measuring.due(configuration, place):
+        from models.loading import tokenizer_of
 
-    label = f"{configuration.recipe.name}/seed-{configuration.seed}"
-    name = checkpoints.name(step)
-    weights, where = digest(folder / "checkpoints" / name), folder / "evaluation" / name
-    if finished(configuration, where, step, label, weights):
-        return
-    start = time.monotonic()
-    evaluate(model, tokenizer, configuration, where, step, label, model_digest=weights)
-    shape = shape_of(configuration)
-    write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
-
-
-def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
-    """Evaluate the checkpoint a cut run left behind unevaluated."""
-    if scored(folder, step):
-        return
-    from models.loading import tokenizer_of
-
-    tokenizer = tokenizer_of(configuration)
-    evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
+        model = load_saved(configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
 
 
 def thin(configuration: Configuration, folder: Path) -> None:
-    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as they are scored."""
-    retention.thin(folder / "checkpoints", configuration.train, lambda step: scored(folder, step))
+    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as nothing that is
+    asked for of them is still to be measured."""
 
+    def measured(step: int) -> bool:
+        place = measuring.of_checkpoint(configuration, folder, step, last=False)
+        return not measuring.due(configuration, place, measuring.ANYWHERE)
 
-def scored(folder: Path, step: int) -> bool:
-    """Whether the checkpoint of this step has its scores."""
-    return (folder / "evaluation" / checkpoints.name(step) / "scores.json").is_file()
+    retention.thin(folder / "checkpoints", configuration.train, measured)
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
@@ -167,8 +154,7 @@ def settle(configuration: Configuration, folder: Path) -> None:
     """Process-wide settings, before anything heavy is imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if configuration.logger.name == "wandb":
-        _settle_wandb(configuration, folder)
+    trackers.settle(configuration)
     import torch
     import transformers
 
@@ -184,15 +170,3 @@ def settle(configuration: Configuration, folder: Path) -> None:
     processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)
-
-
-def _settle_wandb(configuration: Configuration, folder: Path) -> None:
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "logger=wandb", "the wandb package is not installed", "pip install -e '.[wandb]', or set logger=none"
-        ) from None
-    os.environ["WANDB_PROJECT"] = configuration.logger.project
-    os.environ["WANDB_MODE"] = configuration.logger.mode
-    os.environ["WANDB_DIR"] = str(folder)
