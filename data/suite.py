@@ -10,6 +10,8 @@ from data.items import Collection, Item, Missing
 
 COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
+    "skills": "data.skills",
+    "skills_tiny": "data.skills.tiny",
     "published": "data.published",
     "wide": "data.published.wide",
 }

@@ -51,7 +51,8 @@ def of(configuration: Configuration) -> list[Cost]:
     found = [targets(configuration)] if configuration.imitates and configuration.targets.model else []
     if configuration.samples:
         rollouts = rollout_seconds(configuration, model)
-        found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), devices))
+        held = devices + needs.set_aside(configuration)
+        found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), held))
     found.append(Cost("training", steps * step.train, _times(update_seconds(configuration, model), steps), devices))
     saves = -(-steps // configuration.train.save_steps)
     found.append(Cost("evaluation", saves * _evaluation_flops(configuration, model), _times(waits, saves), devices))
@@ -99,15 +100,17 @@ def traffic(configuration: Configuration, model: Sized) -> float:
 
 
 def rollout_seconds(configuration: Configuration, model: Sized) -> float | None:
-    """Sampling one step's responses: every device its share."""
-    hardware, plan = configuration.hardware, configuration.plan
+    """Sampling one step's responses: every device its share, or all of them those of a server."""
+    hardware, given = configuration.hardware, configuration.rollouts
     prompt, response = lengths(configuration)
-    rows = needs.rows_per_device(configuration)
-    if not plan.vllm_gpu_memory_utilization:
+    rows: float = needs.rows_per_device(configuration)
+    if not configuration.samples_with_vllm:
         places = needs.rows_at_a_time(configuration, configuration.data.max_completion_length)
         return written(configuration, model, needs.numbers(configuration), rows, places, (prompt, response), True)
-    spread = plan.vllm_tensor_parallel_size
-    room = plan.vllm_gpu_memory_utilization * hardware.device_memory_gib * GIB
+    spread = given.vllm_tensor_parallel_size
+    if given.vllm_mode == "server":
+        rows = rows * hardware.processes / spread
+    room = given.vllm_gpu_memory_utilization * hardware.device_memory_gib * GIB
     return served(configuration, model, rows, (prompt, response), room, spread)
 
 
@@ -242,7 +245,10 @@ def assumptions(configuration: Configuration) -> dict[str, Any]:
     plan, hardware = configuration.plan, configuration.hardware
     prompt, response = lengths(configuration)
     found: dict[str, Any] = {"plan.prompt_length": prompt, "plan.response_length": response}
-    names = "train_utilization decode_utilization decode_layer_ms link_utilization vllm_gpu_memory_utilization"
+    names = "train_utilization decode_utilization decode_layer_ms link_utilization"
     found |= {f"plan.{name}": getattr(plan, name) for name in names.split()}
+    if configuration.rollouts.use_vllm:
+        share = configuration.rollouts.vllm_gpu_memory_utilization
+        found["rollouts.vllm_gpu_memory_utilization"] = share
     names = "peak_tflops memory_bandwidth_gbs interconnect_gbs network_gbs reserved_gib price_per_device_hour"
     return found | {f"hardware.{name}": getattr(hardware, name) for name in names.split()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from huggingface_hub.constants import HF_HOME
 
 from conf.schema import Configuration
-from launch import ranks, workers
+from launch import needs, ranks, workers
 from train import measuring, stop
 
 FIRST_PORT, PORTS = 20_000, 10_000  # the job's number decides, so that jobs that share a machine do not meet
@@ -107,7 +107,8 @@ def _directives(
     output = str(log.absolute()).replace("%", "%%")  # Slurm fills in what stands after one
     options = [f"--job-name={name}", f"--nodes={nodes}", "--ntasks-per-node=1"]
     if devices and hardware.device == "cuda":
-        options.append(f"--gpus-per-node={hardware.processes // hardware.nodes}")
+        each = hardware.processes // hardware.nodes + needs.set_aside(configuration)
+        options.append(f"--gpus-per-node={each}")
     options.append(f"--cpus-per-task={_cpus(configuration) if devices else hardware.threads}")
     given = {"time": slurm.time_limit, "partition": slurm.partition, "account": slurm.account, "qos": slurm.qos}
     options += [f"--{key}={value}" for key, value in given.items() if value]

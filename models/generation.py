@@ -12,6 +12,7 @@ import torch
 from conf.errors import UserError
 from models import plain
 from models.draws import best, pick, uniforms
+from models.engine import Engine, fields
 from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
@@ -41,14 +42,17 @@ def generate(
     Temperature 0 is greedy. Otherwise row i samples from its own stream `seeds[i]`, so what it draws does not depend on
     its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
     full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
-    read once, and a row that ends makes room for one that waits. A list given as `logps` is filled with the
-    log-probability that each token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears
-    how many rows of all have ended.
+    read once, and a row that ends makes room for one that waits. In place of a model there may be an engine
+    (models/engine.py), which has its own batches. A list given as `logps` is filled with the log-probability that each
+    token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears how many rows of all have
+    ended.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
             f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
         )
+    if isinstance(model, Engine):
+        return _asked(model, prompts, end_id, max_new_tokens, temperature, seeds, logps, progress)
     writing = _Writing(prompts, end_id, max_new_tokens, temperature, seeds)
     with evaluating(model), torch.inference_mode():
         slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
@@ -65,6 +69,30 @@ def generate(
     if logps is not None:
         logps[:] = writing.logps()
     return writing.responses
+
+
+def _asked(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    end_id: int,
+    limit: int,
+    temperature: float,
+    seeds: Sequence[int] | None,
+    logps: Logps | None,
+    progress: Progress | None,
+) -> list[list[int]]:
+    """`generate` by an engine."""
+    own = [fields(end_id, limit, temperature, seeds[i] if seeds else None) for i in range(len(prompts))]
+    found: list[list[int]] = []
+    if logps is not None:
+        logps.clear()
+    for response, drawn in engine.write(prompts, own):
+        found.append(response)
+        if logps is not None:
+            logps.append(drawn)
+        if progress:
+            progress(len(found), len(prompts))
+    return found
 
 
 class _Writing:

@@ -92,8 +92,8 @@ def test_a_critic_and_a_reference_are_in_it():
 
 
 def test_vllm_takes_its_share_and_sleeps():
-    asked = [PAIR, "recipe=grpo", "plan.vllm_gpu_memory_utilization=0.5"]
-    asleep, awake = needs.of(compose(asked)), needs.of(compose([*asked, "plan.vllm_enable_sleep_mode=false"]))
+    asked = [PAIR, "recipe=grpo", "rollouts.use_vllm=true", "rollouts.vllm_gpu_memory_utilization=0.5"]
+    asleep, awake = needs.of(compose(asked)), needs.of(compose([*asked, "rollouts.vllm_enable_sleep_mode=false"]))
     assert "vLLM" in asleep.phases["rollouts"] and "vLLM" not in asleep.phases["backward"]
     assert awake.phases["backward"]["vLLM"] == pytest.approx(0.5 * 79.2 * 2**30)
     own, served = (
