@@ -218,7 +218,8 @@ class Suite(Section):
     # of `published` and `wide`: benchmark -> its local copy, a file or a folder as docs/published.md describes
     local: dict[str, str] = {}
     download: bool = False  # whether what has no local copy is fetched from the hub
-    samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
     batch_size: Positive = 256  # responses generated at a time; memory only
