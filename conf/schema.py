@@ -247,8 +247,11 @@ class Slurm(Section):
     partition: str = ""
     account: str = ""
     qos: str = ""
-    time_limit: str = ""  # of each job, D-HH:MM:SS or HH:MM:SS; empty: the partition's own
-    signal_seconds: Positive = 600  # before the time limit, when a run saves and queues itself again
+    # of each job, D-HH:MM:SS or HH:MM:SS (in quotes in a file); empty: the partition's own
+    time_limit: Annotated[str, Field(pattern=r"^((\d+-)?\d+:\d\d:\d\d)?$")] = ""
+    signal_seconds: Annotated[int, Field(gt=0, lt=2**16)] = (
+        600  # before the time limit, when a run saves and queues itself again
+    )
     cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
     extra: Keys = []  # further options of sbatch, one each: --exclusive
     setup: Keys = []  # lines of shell before the work of each job: module load cuda
