@@ -79,7 +79,7 @@ def of_run(configuration: Configuration, run: Path) -> str:
     lines = TRAIN.format(
         serving=_serving(configuration) if apart else "",
         served=SERVED if apart else "",
-        on=f'--nodes={hardware.nodes} --nodelist="$TRAINING" ' if apart else "",
+        on=f'--nodes={hardware.nodes} --ntasks={hardware.nodes} --nodelist="$TRAINING" ' if apart else "",
         run=shlex.quote(str(run)),
         asked=stop.ASKED,
         stopped=stop.STOPPED,

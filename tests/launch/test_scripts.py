@@ -109,7 +109,7 @@ def test_a_machine_more_serves_vllm(make):
     served, trained = (shlex.split(line) for line in script.splitlines() if line.startswith("srun "))
     assert {"--nodes=1", "--ntasks=1", "--nodelist=${MACHINES[-1]}"} <= set(served) and served[-2:] == ["2>&1", "&"]
     assert served[served.index("--port") + 1] == "$VLLM_PORT" and served[served.index("--host") + 1] == "0.0.0.0"
-    assert {"--nodes=4", "--nodelist=$TRAINING"} <= set(trained)
+    assert {"--nodes=4", "--ntasks=4", "--nodelist=$TRAINING"} <= set(trained)
     assert 'TRAINING=$(IFS=,; echo "${MACHINES[*]:0:4}")' in script.splitlines()
     sft = make("hardware=nodes4x8", "train.prompts_per_step=32", *asked[1:])
     assert options(scripts.of_run(sft, folders.run_folder(sft)))["nodes"] == "4"
