@@ -12,6 +12,7 @@ COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
     "published": "data.published",
     "wide": "data.published.wide",
+    "offline": "data.offline",
 }
 
 
