@@ -1,6 +1,7 @@
 """From a plain tree of keys to the typed configuration, or to one message that names the key to change."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from conf import control, devices
 from conf.errors import UserError
 from conf.schema import Configuration, Recipe
+
+NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_]\w*)*")
 
 
 def validate(tree: Mapping[str, Any]) -> Configuration:
@@ -76,6 +79,7 @@ def _check_together(configuration: Configuration) -> None:
             f"it is more than data.max_completion_length={configuration.data.max_completion_length} has",
             "lower it",
         )
+    _check_measured(configuration)
     _check_mistakes(configuration)
     _check_kept(configuration)
     _check_recipe(configuration)
@@ -95,6 +99,19 @@ def _check_together(configuration: Configuration) -> None:
             "learning rates chosen on the report's own seeds make its scores too good",
             "give experiment.sweep_seeds other seeds",
         )
+
+
+def _check_measured(configuration: Configuration) -> None:
+    """Refuse a suite that cannot be compared on, and names that could not be folders."""
+    if not {"base", "end"} <= set(configuration.suite.when):
+        given = f"suite.when={list(configuration.suite.when)}"
+        why = "arms are compared with the base on this suite, at their ends"
+        raise UserError(given, why, "keep base and end in it, or put the suite among `suites`")
+    for key, names in (("suites", list(configuration.suites)), ("hooks.functions", configuration.hooks.functions)):
+        wrong = [name for name in names if not NAME.fullmatch(name) or (key != "suites" and "." not in name)]
+        if wrong:
+            change = "write suites=[NAME,...]" if key == "suites" else "write hooks.functions=[MODULE.FUNCTION,...]"
+            raise UserError(f"{key}={wrong[0]}", "its results are kept in a folder of that name", change)
 
 
 def _check_mistakes(configuration: Configuration) -> None:

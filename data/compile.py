@@ -96,7 +96,7 @@ def _compile(configuration: Configuration, scratch: Path) -> Manifest:
     teacher = imitation.teacher(data, scratch) if _taught(data) else None
     models.check(configuration.model.path)
     tokenizer = models.tokenizer_of(configuration)
-    held = decontaminate.held_out(configuration.suite, data.decontamination_ngram)
+    held = decontaminate.held_out([configuration.suite, *configuration.suites.values()], data.decontamination_ngram)
     work = Work(configuration, tokenizer, held, teacher)
     kept = taught = 0
     with storage.writing(scratch / "rows.parquet", bool(data.teacher_mistakes)) as write:

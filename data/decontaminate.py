@@ -23,11 +23,11 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def held_out(suite: Suite, n: int) -> Held:
-    """The prompts of the suite, of both its splits."""
+def held_out(suites: Sequence[Suite], n: int) -> Held:
+    """The prompts of the suites, of both their splits."""
     from data.suite import items
 
-    splits = [suite.model_copy(update={"split": split}) for split in ("validation", "test")]
+    splits = [suite.model_copy(update={"split": split}) for suite in suites for split in ("validation", "test")]
     found = [item for one in splits for item in items(one)]
     return hold([(item.benchmark, item.prompt) for item in found], n)
 

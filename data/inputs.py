@@ -30,6 +30,9 @@ def read(configuration: Configuration) -> Inputs:
     inputs = {f"data.{key}": value for key, value in data.model_dump(mode="json").items()}
     inputs |= {"train.steps": train.steps, "train.prompts_per_step": train.prompts_per_step}
     inputs |= {f"suite.{key}": getattr(suite, key) for key in ("name", "benchmarks", "items", "seed")}
+    for name, one in configuration.suites.items():
+        held = one.model_dump(mode="json", include={"collections", "benchmarks", "items"})
+        inputs |= {f"suites.{name}.{key}": value for key, value in held.items()}
     inputs["content of data.source"] = _source_digest(configuration)
     if data.targets:
         inputs["content of data.targets"] = _files_digest([Path(data.targets) / imitation.FILE])

@@ -24,6 +24,7 @@ GROUPS = tuple(sorted(folder.name for folder in CONF.iterdir() if folder.is_dir(
 
 def compose(overrides: list[str]) -> Configuration:
     """The configuration that conf/ and `overrides` (KEY=VALUE, GROUP=OPTION) give; UserError where they give none."""
+    overrides = [one for override in overrides for one in _suites(override)]
     for override in overrides:
         _check_form(override)
     tree = _composed(overrides)
@@ -45,6 +46,17 @@ def _composed(overrides: list[str]) -> dict[str, Any]:
             " ".join(overrides), _first_line(error), "write KEY=VALUE as `python -m launch` shows"
         ) from None
     return dict(tree)
+
+
+def _suites(override: str) -> list[str]:
+    """suites=[a,b] as Hydra writes it: files of conf/suite, each under its own name."""
+    key, _, value = override.partition("=")
+    if key != "suites" or not value.startswith("["):
+        return [override]
+    names = [name.strip() for name in value.strip("[]").split(",") if name.strip()]
+    for name in names:
+        _check_form(f"suite={name}")
+    return [f"+suite@suites.{name}={name}" for name in names]
 
 
 def expand(overrides: list[str]) -> list[list[str]]:

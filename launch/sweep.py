@@ -12,7 +12,7 @@ from typing import Any
 
 from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
-from conf.schema import Configuration, Experiment
+from conf.schema import Configuration, Experiment, Hooks
 from conf.sweeps import settings
 from launch import command, estimate, folders, show
 from launch.compose import compose
@@ -120,9 +120,12 @@ def markdown(table: Mapping[str, Scores], base: Mapping[str, float], chosen: Map
 
 
 def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Configuration:
-    """The configuration of one run of the sweep: only its last step is evaluated, on validation."""
+    """The configuration of one run of the sweep: only its last step is evaluated, on validation and on nothing beside.
+
+    Further suites stay named: no training row may overlap them, in the sweep as in the runs it is for.
+    """
     plain = compose([*arguments, f"recipe={arm}"])
-    return compose(
+    found = compose(
         [
             *arguments,
             f"recipe={arm}",
@@ -135,6 +138,8 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
             "suite.samples=0",
         ]
     )
+    unscored = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
+    return found.model_copy(update={"suites": unscored, "hooks": Hooks()})
 
 
 def _last_scores(configuration: Configuration) -> Path:

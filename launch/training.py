@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
+from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json
-from conf.schema import Configuration
+from conf.schema import Configuration, Where
 from launch import estimate, folders, preflight, ranks
 from launch.progress import progress
 from launch.workers import Job, Usage, python_job, run_pool
+from train import measuring
 
 
 def train_all(
@@ -34,7 +36,38 @@ def train_all(
         if todo:
             _check_targets(experiment, every)
             _train(todo, usage)
+        measure(experiment, runs, every[0], usage)
     return runs
+
+
+def measure(experiment: Path, runs: list[Path], shared: Configuration, usage: Usage, everything: bool = False) -> None:
+    """What the base and the runs still owe of measurements, here; what asked for a job of its own is named.
+
+    `everything`: that, too. What fails is told, and stays owed.
+    """
+    places = [experiment, *(run for run in runs if folders.done(run))]
+    now = [place for place in places if owing(place, None if everything else ("training", "after"))]
+    jobs = [python_job(f"measure {_title(one)}", "train.owed", _arguments(one, everything), one, shared) for one in now]
+    if jobs:
+        with progress(0) as display:
+            run_pool(jobs, shared.hardware.workers, display, usage)
+    for place, names in ((place, owing(place)) for place in places):
+        if names:
+            print(f"{_title(place)} owes: {', '.join(names)}; `make evaluate` makes up for it", flush=True)
+
+
+def owing(folder: Path, where: tuple[Where, ...] | None = None) -> list[str]:
+    """What the base (an experiment's folder) or a run owes of measurements, in words."""
+    found = measuring.owed(freeze.read(folder / "config.yaml"), folder, where or measuring.ANYWHERE)
+    return [f"{one.title} at step {place.step}" for place, every in found for one in every]
+
+
+def _arguments(folder: Path, everything: bool) -> list[str]:
+    return [str(folder), *([] if everything else ("training", "after"))]
+
+
+def _title(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "arms" else "base"
 
 
 def _announce(runs: list[Path], todo: list[Configuration], ready: bool) -> None:

@@ -14,14 +14,14 @@ from train.records import Records, forget_peak
 
 class Hooks(TrainerCallback):
     """Records each step, and ends the run with a checkpoint where `over` says that its budget is spent; at each save
-    seals the checkpoint under its final name and has it evaluated."""
+    seals the checkpoint under its final name and has it measured."""
 
     def __init__(
         self,
         records: Records,
         folder: Path,
         updates_per_step: int,
-        evaluate: Callable[[Any, int], None],
+        evaluate: Callable[[Any, int, bool], None],
         over: Callable[[ledger.Entry], bool],
     ) -> None:
         self.records, self.folder, self.updates = records, folder, updates_per_step
@@ -47,7 +47,8 @@ class Hooks(TrainerCallback):
         step = state.global_step // self.updates
         self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
         if state.is_world_process_zero:
-            self.evaluate(model, step)
+            last = state.global_step >= state.max_steps or self.over(self.records.ledger.entry)
+            self.evaluate(model, step, last)
         processes.wait()  # for the one that evaluates, off the clock
         forget_peak()
         self.records.ledger.start_clock()  # neither saving nor evaluating is training

@@ -154,12 +154,13 @@ def base(path: str) -> dict[str, str]:
 
 
 def suite(configuration: Configuration) -> dict[str, str]:
-    """Benchmark -> digest of its items: prompts, references, options."""
+    """Benchmark, SUITE/BENCHMARK of a further suite -> digest of its items: prompts, references, options."""
     from data.suite import items
 
     found: dict[str, list[Any]] = {}
-    for item in items(configuration.suite):
-        found.setdefault(item.benchmark, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
+    every = [("", configuration.suite), *((f"{name}/", one) for name, one in configuration.suites.items())]
+    for name, item in ((f"{head}{item.benchmark}", item) for head, one in every for item in items(one)):
+        found.setdefault(name, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
     return {benchmark: _sha256(own) for benchmark, own in found.items()}
 
 

@@ -6,27 +6,28 @@ from pathlib import Path
 from conf import freeze
 from conf.errors import ending
 from conf.files import write_json
-from train import lock
+from train import lock, measuring
 from train.worker import settle
 
 
 def prepare(file: Path) -> None:
-    """Compile, lock, evaluate the base; each is kept where it is done and still valid."""
+    """Compile, lock, measure the base; each is kept where it is done and still valid."""
     configuration = freeze.read(file)
     settle(configuration, file.parent)
     from data.compile import compile_dataset
-    from evaluation.run import evaluate
-    from models import digest
     from models.adapter import adapted
     from models.loading import load_configured
 
     folder = file.parent
+    measuring.check(configuration)
     manifest = compile_dataset(configuration, folder / "data")
     model, tokenizer = load_configured(configuration)
     write_json(folder / "lock.json", lock.measure(configuration, manifest, adapted(configuration, model), tokenizer))
     del model  # a large one is not held twice
-    weights, as_read = digest(configuration.model.path), load_configured(configuration, read_only=True)[0]
-    evaluate(as_read, tokenizer, configuration, folder / "base" / "evaluation", 0, "base", model_digest=weights)
+    place = measuring.of_base(configuration, folder)
+    if measurements := measuring.wanted(configuration, place):
+        as_read = load_configured(configuration, read_only=True)[0]
+        measuring.measure(configuration, place, measurements, as_read, tokenizer)
     freeze.mark(folder, "prepared.json")
 
 

@@ -1,18 +1,14 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 from conf import freeze
 from conf.errors import UserError
-from conf.files import write_json
 from conf.schema import Configuration
-from evaluation.spending import of_evaluation
-from models import flops
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, processes, retention, stop, trackers
+from train import card, checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -32,12 +28,13 @@ def run(folder: Path) -> None:
 
     rows, stored, _ = read(folder.parents[2] / "data")
     order = run_order(configuration, stored, len(rows))
+    measuring.check(configuration)
     check_verifiers(set(rows["kind"]), configuration.hardware.reward_workers)
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     if checkpoint:
         checkpoints.check_processes(checkpoint)
-    book = Ledger(ledger.opening(configuration, checkpoint), shape_of(configuration))
+    book = Ledger(ledger.opening(configuration, checkpoint), measuring.shape_of(configuration))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
@@ -66,7 +63,7 @@ def _train(
     checkpoint: Path | None,
 ) -> bool:
     """Train to the end, or to where the run was asked to stop; whether it was."""
-    from train import policy, sft
+    from train import policy, rollouts, sft
     from train.hooks import Hooks, Stop
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
@@ -78,15 +75,17 @@ def _train(
 
     halt = Stop(folder, configuration.updates_per_step)
 
-    def evaluate(tuned: Any, step: int) -> None:
+    def evaluate(tuned: Any, step: int, last: bool) -> None:
+        card.write(folder, step)
         checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
         if halt.now:
             return  # there is no time; the next start catches up
         hardware = configuration.hardware
-        as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, and in the base's precision
-        live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
-        evaluate_checkpoint(configuration, folder, live, tokenizer, step)
-        thin(configuration, folder)
+        if measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
+            as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
+            live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
+            evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
+        tidy(configuration, folder, step)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
@@ -97,11 +96,12 @@ def _train(
     if checkpoint and processes.rank() == 0:
         print(f"going on from {checkpoint}", flush=True)
         if ended or records.resumed_at % configuration.train.save_steps == 0:
-            catch_up(configuration, folder, records.resumed_at)
-        thin(configuration, folder)
+            catch_up(configuration, folder, records.resumed_at, ended)
+        tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if not ended:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with rollouts.beside(configuration, folder, trainer):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.clear(folder / "checkpoints")
     return halt.now
 
@@ -114,45 +114,33 @@ def _check_processes(seen: int) -> None:
         raise UserError(given, why, "start them with torchrun or accelerate, for the device that hardware.device names")
 
 
-def shape_of(configuration: Configuration) -> flops.Shape | None:
-    """The sizes that decide what the model's matrix products cost, its adapter's included; None where unknown."""
-    return flops.read(configuration.model.path, configuration.model.lora_rank)
+def evaluate_checkpoint(
+    configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int, last: bool
+) -> None:
+    """Measure what the configuration asks for between steps, of a checkpoint whose weights `model` holds."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    measuring.measure(configuration, place, measuring.wanted(configuration, place), model, tokenizer)
 
 
-def evaluate_checkpoint(configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int) -> None:
-    """Scores of one checkpoint, beside the run, and what they cost; found done where they stand already."""
-    from evaluation.run import evaluate, finished
-    from models import digest
+def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) -> None:
+    """Measure of the checkpoint that a cut run left behind what is due."""
+    place = measuring.of_checkpoint(configuration, folder, step, last)
+    if measuring.due(configuration, place):
+        from models.loading import tokenizer_of
 
-    label = f"{configuration.recipe.name}/seed-{configuration.seed}"
-    name = checkpoints.name(step)
-    weights, where = digest(folder / "checkpoints" / name), folder / "evaluation" / name
-    if finished(configuration, where, step, label, weights):
-        return
-    start = time.monotonic()
-    evaluate(model, tokenizer, configuration, where, step, label, model_digest=weights)
-    shape = shape_of(configuration)
-    write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
+        model = load_saved(configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
 
 
-def catch_up(configuration: Configuration, folder: Path, step: int) -> None:
-    """Evaluate the checkpoint a cut run left behind unevaluated."""
-    if scored(folder, step):
-        return
-    from models.loading import tokenizer_of
+def tidy(configuration: Configuration, folder: Path, step: int) -> None:
+    """Tell the scores in the card of this step's checkpoint, and remove those that are measured and not to be kept."""
 
-    tokenizer = tokenizer_of(configuration)
-    evaluate_checkpoint(configuration, folder, load_saved(configuration, folder, step), tokenizer, step)
+    def measured(one: int) -> bool:
+        place = measuring.of_checkpoint(configuration, folder, one, last=False)
+        return not measuring.due(configuration, place, measuring.ANYWHERE)
 
-
-def thin(configuration: Configuration, folder: Path) -> None:
-    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as they are scored."""
-    retention.thin(folder / "checkpoints", configuration.train, lambda step: scored(folder, step))
-
-
-def scored(folder: Path, step: int) -> bool:
-    """Whether the checkpoint of this step has its scores."""
-    return (folder / "evaluation" / checkpoints.name(step) / "scores.json").is_file()
+    card.write(folder, step)
+    retention.thin(folder / "checkpoints", configuration.train, measured)
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:

@@ -31,8 +31,33 @@ class Evaluation:
 
     @cached_property
     def cost(self) -> dict[str, Any]:
-        """What the evaluation took, from the ledger.json beside the scores; empty where there is none."""
-        return _json(self.folder / "ledger.json")
+        """What the evaluation took, further suites and functions included, from the files beside the scores.
+
+        Empty where there are none.
+        """
+        files = [self.folder / "ledger.json", *self.folder.glob("suites/*/ledger.json")]
+        costs = [found for file in files if (found := _json(file))]
+        seconds = [float(read_json(file)["seconds"]) for file in self.folder.glob("functions/*/result.json")]
+        if not costs:
+            return {}
+        keys = ("responses", "tokens_generated", "flops_generate")
+        known = {key: [cost[key] for cost in costs if cost[key] is not None] for key in keys}
+        return {key: sum(found) if found else None for key, found in known.items()} | {
+            "seconds": sum(cost["seconds"] for cost in costs) + sum(seconds)
+        }
+
+    @cached_property
+    def suites(self) -> dict[str, "Evaluation"]:
+        """Further suites by name."""
+        found = {path.name: _evaluation(path) for path in sorted(self.folder.glob("suites/*"))}
+        return {name: one for name, one in found.items() if one is not None}
+
+    @cached_property
+    def functions(self) -> dict[str, dict[str, float]]:
+        """What each function of hooks.functions returned, by its name."""
+        return {
+            path.parent.name: read_json(path)["values"] for path in sorted(self.folder.glob("functions/*/result.json"))
+        }
 
     def greedy_length(self, benchmarks: set[str]) -> float | None:
         """Mean tokens of the greedy responses to the items of `benchmarks`; None where there are none."""
@@ -84,6 +109,7 @@ class Experiment:
     sweep_digest: str  # sha256 of its file
     audit: dict[str, Any]  # audit.json; empty where there is none
     unread: list[str] = field(default_factory=list)  # runs left out, and why
+    failed: list[dict[str, Any]] = field(default_factory=list)  # measurements: where, and what failed.json says
 
     @property
     def arms(self) -> dict[str, list[Run]]:
@@ -114,7 +140,18 @@ def read_experiment(folder: Path) -> Experiment:
     chosen = _sweep(folder, name, runs[0].configuration.budget.match)
     sweep, digest = (dict(read_json(chosen)), freeze.digest(chosen)) if chosen else (None, "")
     audit = _json(folder / "audit.json")
-    return Experiment(folder, name, base, runs, lock, data, sweep, digest, audit, unread)
+    failed = _failed(folder)
+    return Experiment(folder, name, base, runs, lock, data, sweep, digest, audit, unread, failed)
+
+
+def _failed(folder: Path) -> list[dict[str, Any]]:
+    """Measurements of the base and of runs that failed and were not made up for."""
+    found = []
+    for pattern in ("base/evaluation", "arms/*/seed-*/evaluation/step-*"):
+        for place in sorted(folder.glob(pattern)):
+            where = str(place.relative_to(folder)).partition("/evaluation")[0].removeprefix("arms/")
+            found += [{"where": where, **read_json(file)} for file in sorted(place.rglob("failed.json"))]
+    return found
 
 
 def _nothing(folder: Path, missing: str) -> UserError:

@@ -3,7 +3,8 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import budgets, measures
+from evaluation.report import beside, budgets, measures
+from evaluation.report.forms import forms
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
@@ -52,9 +53,13 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
+        "forms": forms(experiment, benchmarks),
         "front": sweep,
         "responses": responses(experiment, groups),
         "suite": _suite(experiment),
+        "suites": beside.suites(experiment),
+        "functions": beside.functions(experiment),
+        "failed": experiment.failed,
         "audit": experiment.audit,
         "packages": packages(experiment),
         "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},

@@ -36,6 +36,9 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "training": _training(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
+        "forms": _forms(results),
+        "suites": _suites(results),
+        "functions": ({**{k: row[k] for k in ("function", "value")}, **row["models"]} for row in results["functions"]),
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
@@ -70,6 +73,13 @@ def _scores(results: dict[str, Any]) -> Rows:
             for name, own in names.items():
                 for measure, cell in own.items():
                     yield {"model": label, "kind": kind.removesuffix("s"), "name": name, "measure": measure, **cell}
+
+
+def _suites(results: dict[str, Any]) -> Rows:
+    """Scores on the further suites."""
+    for suite, own in results["suites"].items():
+        for row in _scores(own):
+            yield {"suite": suite, **row}
 
 
 def _gains(results: dict[str, Any]) -> Rows:
@@ -148,5 +158,11 @@ def _strategies(results: dict[str, Any]) -> Rows:
 
 def _counts(results: dict[str, Any]) -> Rows:
     for label, benchmarks in results["counts"].items():
+        for name, own in benchmarks.items():
+            yield {"model": label, "benchmark": name, **own}
+
+
+def _forms(results: dict[str, Any]) -> Rows:
+    for label, benchmarks in results["forms"].items():
         for name, own in benchmarks.items():
             yield {"model": label, "benchmark": name, **own}

@@ -53,7 +53,12 @@ def test_freeze_reads_back_equal(tmp_path: Path) -> None:
 
 
 def test_frozen_file_states_every_key(tmp_path: Path) -> None:
-    filled = ["+data.tasks={a: 1}", "experiment.recipes.sft.beta=0", "suite.local={coqa: coqa.jsonl}"]
+    filled = [
+        "+data.tasks={a: 1}",
+        "experiment.recipes.sft.beta=0",
+        "suite.local={coqa: coqa.jsonl}",
+        "suites=[embedded]",
+    ]
     flat = freeze.flatten(compose(filled).model_dump(mode="json"))
     assert all(any(freeze.matches(stated, (key,)) for stated in flat) for key in known_keys())
 

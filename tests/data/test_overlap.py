@@ -112,7 +112,7 @@ def test_thirteen_words_are_found_whatever_their_case_and_punctuation():
 
 def test_every_prompt_of_the_suite_overlaps_it_and_nothing_else_does():
     suite = Suite(items=20)
-    held = decontaminate.held_out(suite, 13)
+    held = decontaminate.held_out([suite], 13)
     for split in ("validation", "test"):
         found = items(suite.model_copy(update={"split": split}))
         names = decontaminate.overlaps(held, [item.prompt for item in found])

@@ -125,6 +125,8 @@ def test_what_is_done_is_not_done_again(make: Callable[..., Configuration], monk
     both = [make("recipe=sft"), make("recipe=grpo")]
     (both[0].runs / "embedded" / "data").mkdir(parents=True)
     write_json(both[0].runs / "embedded" / "data" / "manifest.json", {"targets": {"present": True}})
+    (both[0].runs / "embedded" / "base" / "evaluation").mkdir(parents=True)
+    write_json(both[0].runs / "embedded" / "base" / "evaluation" / "scores.json", {})
     training.train_all(both)
     assert started == ["base", "sft/seed-0", "grpo/seed-0"]
     training.train_all(both)

@@ -57,7 +57,7 @@ def test_a_run_cut_after_a_checkpoint_goes_on_as_if_it_had_not_been(configure, r
     cut = run_folder(configure(recipe), "cut")
     evaluate = worker.evaluate_checkpoint
 
-    def crash(configuration, folder, model, tokenizer, step):
+    def crash(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(worker, "evaluate_checkpoint", crash)
