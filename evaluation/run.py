@@ -12,6 +12,7 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Item
+from evaluation import backend
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade, write_items
 from evaluation.scores import GREEDY, all_scores
 from models import generate, prompt_ids, response_text
@@ -40,7 +41,8 @@ def evaluate(
         return done
     items = suites.items(configuration.suite)
     check_verifiers((item.kind for item in items), configuration.hardware.reward_workers)
-    rows = _rows(model, tokenizer, items, configuration, label)
+    with backend.writer(configuration, model, tokenizer, folder) as writes:
+        rows = _rows(writes, tokenizer, items, configuration, label)
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
     identity = {"step": step, "label": label, "settings": settings(configuration.suite, step, label, model_digest)}
     scores = identity | all_scores(columns)
