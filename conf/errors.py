@@ -1,13 +1,18 @@
 """The one error a user causes, in three parts; every command ends it with exit code 2 and no traceback."""
 
 import errno
+import re
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 INTERRUPTED = "interrupted: the same command goes on from the last checkpoint"
-_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# how safetensors (Rust) and torch.save (C++) tell the same; under a quota the disk itself is not full
+_TOLD = re.compile(
+    rf"\(os error (?:{'|'.join(map(str, _REFUSED))})\)|PytorchStreamWriter|unexpected pos|iostream error"
+)
 _LEAST_BYTES = 2**20  # free; below this a disk is full
 
 
@@ -38,11 +43,19 @@ def ending(work: Callable[[], None], folder: Path) -> int:
 def unwritable(error: BaseException, folder: Path) -> UserError | None:
     """The user's error behind `error` where `folder` cannot be written; libraries hide the cause behind their own."""
     cause: BaseException | None = error
-    while cause is not None and not (isinstance(cause, OSError) and cause.errno in _REFUSED):
+    while cause is not None and not _refused(cause):
         cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, OSError):
-        return _not_written(folder, f"writing failed: {cause.strerror}")
-    return full_disk(folder)
+    if cause is None:
+        return full_disk(folder)
+    why = cause.strerror if isinstance(cause, OSError) else str(cause).splitlines()[0]
+    return _not_written(folder, f"writing failed: {why}")
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the system would not write."""
+    if isinstance(error, OSError):
+        return error.errno in _REFUSED
+    return not isinstance(error, UserError) and bool(_TOLD.search(str(error)))
 
 
 def full_disk(folder: Path) -> UserError | None:

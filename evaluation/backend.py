@@ -17,13 +17,14 @@ LOG = "vllm.log"  # beside the scores
 
 
 @contextmanager
-def writer(configuration: Configuration, model: Any, tokenizer: Any, folder: Path) -> Iterator[Any]:
-    """What `models.generate` takes: `model`, or a server that was given its weights and ends with the block.
+def writer(configuration: Configuration, model: Any, tokenizer: Any, folder: Path, needed: bool) -> Iterator[Any]:
+    """What `models.generate` takes: `model`, or where one is `needed` a server with its weights, which ends with the
+    block.
 
     The weights are written out, as the server reads files: adapters added, 4 bits unpacked. It takes the first device
     that this process sees, or its own, and rollouts.vllm_gpu_memory_utilization of it.
     """
-    if configuration.suite.backend != "vllm":
+    if configuration.suite.backend != "vllm" or not needed:
         yield model
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,4 +38,6 @@ def writer(configuration: Configuration, model: Any, tokenizer: Any, folder: Pat
         devices = [torch.cuda.current_device()] if configuration.hardware.device == "cuda" else []
         url, patience = f"http://{host}:{port}", configuration.rollouts.vllm_server_timeout
         with serving.started(command, serving.environment(devices), folder / LOG, url, patience) as process:
-            yield Served(url, dtype, process)
+            engine = Served(url, dtype, process)
+            engine.config = model.config
+            yield engine

@@ -219,10 +219,14 @@ def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dic
 
 
 def _evaluation(configuration: Configuration, model: Sized) -> Parts:
-    """Under ZeRO the first process reads the checkpoint again, whole, beside what it trains."""
-    suite = configuration.suite
-    length = configuration.data.max_prompt_length + suite.max_new_tokens
-    rows = min(suite.batch_size, rows_at_a_time(configuration, suite.max_new_tokens))
+    """Under ZeRO the first process reads the checkpoint again, whole, beside what it trains. Of several suites the one
+    with the most tokens at a time."""
+    every = [configuration.suite, *configuration.suites.values()]
+    sizes = [
+        (min(one.batch_size, rows_at_a_time(configuration, one.max_new_tokens)), one.max_new_tokens) for one in every
+    ]
+    rows, limit = max(sizes, key=lambda size: size[0] * (configuration.data.max_prompt_length + size[1]))
+    length = configuration.data.max_prompt_length + limit
     whole = _whole(configuration, model) if configuration.hardware.zero_stage else 0
     return _some({"whole model": whole} | _writing(configuration, model, rows, length))
 

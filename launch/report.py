@@ -9,6 +9,7 @@ from launch import audit, command, folders
 from launch.compose import compose
 from launch.progress import progress
 from launch.workers import Usage, python_job, run_pool
+from train import card
 
 
 def main(arguments: list[str]) -> None:
@@ -31,6 +32,7 @@ def write(configuration: Configuration, usage: Usage, again: bool = False) -> Pa
     if again or not _current(folder, page):
         (folder / "report").mkdir(exist_ok=True)
         audit.write(folder)
+        card.refresh(folder)
         job = python_job("report", "launch.stage", ["report", str(folder)], folder / "report", configuration)
         with progress(0) as display:
             run_pool([job], 1, display, usage)

@@ -1,17 +1,33 @@
 """What needs a process of its own, for it loads torch or draws: `python -m launch.stage STAGE FOLDER`."""
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conf import freeze
 from conf.errors import ending
+from conf.schema import Configuration
+
+if TYPE_CHECKING:
+    from evaluation.run import Task
 
 
 def main(arguments: list[str]) -> None:
     """Run one stage on a folder."""
-    stage, folder = arguments
-    work = {"report": report, "evaluate": evaluate_model, "targets": make_targets}[stage]
-    code = ending(lambda: work(Path(folder)), Path(folder))
+    stage, folder, *more = arguments
+    stages: dict[str, Callable[..., None]] = {
+        "report": report,
+        "begin": begin,
+        "check": check,
+        "failed": failed,
+        "evaluate": evaluate_model,
+        "scores": score_model,
+        "regrade": regrade,
+        "targets": make_targets,
+    }
+    code = ending(lambda: stages[stage](Path(folder), *more), Path(folder))
     if code:
         raise SystemExit(code)
 
@@ -23,19 +39,45 @@ def report(folder: Path) -> None:
     write_report(folder)
 
 
-def evaluate_model(folder: Path) -> None:
-    """Evaluate the model of folder/config.yaml into folder."""
-    import models
-    from evaluation.run import evaluate
+def evaluate_model(folder: Path, number: str, of: str) -> None:
+    """One process's share of what the model of folder/config.yaml has to answer."""
+    from evaluation.run import respond
     from models.loading import load_configured
     from train.worker import settle
 
     configuration = freeze.read(folder / "config.yaml")
-    path = configuration.model.path
     settle(configuration, folder)
     model, tokenizer = load_configured(configuration, read_only=True)
+    for task in _unfinished(configuration, folder):
+        respond(task, model, tokenizer, (int(number), int(of)))
+
+
+def score_model(folder: Path) -> None:
+    """Join what all processes have made, and score it."""
+    from evaluation.run import score
+
+    for task in _unfinished(freeze.read(folder / "config.yaml"), folder):
+        score(task)
+
+
+def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
+    """The evaluations of a model that folder/config.yaml asks for and that do not stand there yet."""
+    import models
+    from evaluation.run import FEW_SHOTS, Task, is_finished
+
+    path = configuration.model.path
     digest = models.digest(path)
-    evaluate(model, tokenizer, configuration, folder, step=0, label=path, model_digest=digest)
+    tasks = [Task(configuration, folder, 0, path, digest)]
+    if configuration.suite.shots:
+        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True))
+    return [task for task in tasks if not is_finished(task)]
+
+
+def regrade(folder: Path, local: str, workers: str) -> None:
+    """Grade the stored responses of every evaluation below the folder again; `local`: suite.local as JSON."""
+    from evaluation.regrade import regrade_all
+
+    regrade_all(folder, json.loads(local), int(workers))
 
 
 def make_targets(folder: Path) -> None:
@@ -48,6 +90,29 @@ def make_targets(folder: Path) -> None:
     settle(configuration, folder)
     check_verifiers({configuration.data.kind}, configuration.hardware.reward_workers)
     make(configuration, folder)
+
+
+def begin(folder: Path) -> None:
+    """Note that the run in folder, or the experiment, begins on this machine."""
+    from launch.folders import begin
+
+    begin(folder)
+
+
+def check(folder: Path) -> None:
+    """Refuse a run of the experiment in folder that has nothing to imitate."""
+    from launch.folders import check_targets
+
+    check_targets(folder, [freeze.read(path) for path in sorted(folder.glob("arms/*/seed-*/config.yaml"))])
+
+
+def failed(folder: Path) -> None:
+    """Say which process of the run in folder failed first, where that is known."""
+    from launch.ranks import first_failure
+
+    log = folder / "worker.log"
+    first = first_failure(folder, log.read_text(errors="replace")[-20_000:] if log.exists() else "")
+    print(f"error: {first[1]}" if first else f"error: the run failed; see {log}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 from conf import freeze
 from conf.errors import ending
 from conf.schema import Where
+from models.folder import check_sealed
 from train import measuring
-from train.worker import settle
+from train.worker import settle, tidy
 
 
 def make_up(folder: Path, where: tuple[Where, ...]) -> None:
@@ -19,9 +20,12 @@ def make_up(folder: Path, where: tuple[Where, ...]) -> None:
 
     measuring.check(configuration)
     for place, measurements in measuring.owed(configuration, folder, where):
+        check_sealed(place.weights)
         model = load_configured(configuration, str(place.weights), read_only=True)[0]
         measuring.measure(configuration, place, measurements, model, tokenizer_of(configuration))
         del model
+        if place.step:
+            tidy(configuration, folder, place.step)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
 from models.folder import check_sealed
-from train import checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
+from train import card, checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -76,6 +76,7 @@ def _train(
     halt = Stop(folder, configuration.updates_per_step)
 
     def evaluate(tuned: Any, step: int, last: bool) -> None:
+        card.write(folder, step)
         checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
         if halt.now:
             return  # there is no time; the next start catches up
@@ -84,7 +85,7 @@ def _train(
             as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
             live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
             evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
-        thin(configuration, folder)
+        tidy(configuration, folder, step)
 
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
@@ -96,7 +97,7 @@ def _train(
         print(f"going on from {checkpoint}", flush=True)
         if ended or records.resumed_at % configuration.train.save_steps == 0:
             catch_up(configuration, folder, records.resumed_at, ended)
-        thin(configuration, folder)
+        tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if not ended:
         with rollouts.beside(configuration, folder, trainer):
@@ -131,14 +132,14 @@ def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) 
         evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
 
 
-def thin(configuration: Configuration, folder: Path) -> None:
-    """Remove the checkpoints of the run in `folder` that its configuration does not keep, as far as nothing that is
-    asked for of them is still to be measured."""
+def tidy(configuration: Configuration, folder: Path, step: int) -> None:
+    """Tell the scores in the card of this step's checkpoint, and remove those that are measured and not to be kept."""
 
-    def measured(step: int) -> bool:
-        place = measuring.of_checkpoint(configuration, folder, step, last=False)
+    def measured(one: int) -> bool:
+        place = measuring.of_checkpoint(configuration, folder, one, last=False)
         return not measuring.due(configuration, place, measuring.ANYWHERE)
 
+    card.write(folder, step)
     retention.thin(folder / "checkpoints", configuration.train, measured)
 
 

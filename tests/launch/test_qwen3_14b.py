@@ -1,4 +1,4 @@
-"""The published pair's configuration, on random weights behind Qwen3-14B's own tokenizer settings: up to the first step."""
+"""The published pair on random weights behind Qwen3-14B's own tokenizer settings: up to the first step."""
 
 import json
 

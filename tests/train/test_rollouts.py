@@ -82,7 +82,7 @@ def test_an_engine_answers_as_the_generator_does(served, base):
 
 
 @pytest.mark.slow
-def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder):
+def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder, base):
     metrics = []
     for name, how in (("own", {"use_vllm": False}), ("server", SERVER)):
         folder = run_folder(configure("grpo", **SMALL, rollouts=how), name)
@@ -92,7 +92,7 @@ def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder):
         assert [row[key] for row in metrics[1]] == pytest.approx([row[key] for row in metrics[0]], rel=1e-3), key
     assert all(row["sampling/sampling_logp_difference/mean"] < 1e-5 for row in metrics[1])
     assert all(row["seconds/sync"] > 0 for row in metrics[1])
-    assert (folder / "rollouts.log").exists() and not _servers(folder)
+    assert (folder / "rollouts.log").exists() and not servers(base)
 
 
 @pytest.mark.slow
@@ -120,9 +120,10 @@ def test_scores_by_vllm_are_those_of_the_model(configure, base, tmp_path, adapte
     )
 
 
-def _servers(folder):
-    """Processes of the stand-in that still run."""
-    return [one for one in psutil.process_iter(["cmdline"]) if "tests.vllm_server" in (one.info["cmdline"] or [])]
+def servers(base):
+    """Processes that still serve this base."""
+    lines = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if "tests.vllm_server" in line and str(base) in line]
 
 
 @pytest.mark.parametrize(
@@ -135,11 +136,11 @@ def _servers(folder):
     ],
 )
 def test_a_server_that_fails_ends_the_run_with_its_first_error(
-    configure, run_folder, monkeypatch, manners, patience, why
+    configure, run_folder, base, monkeypatch, manners, patience, why
 ):
     monkeypatch.setenv("STANDIN", manners)
     folder = run_folder(configure("grpo", **SMALL, rollouts=SERVER | {"vllm_server_timeout": patience}))
     start = time.monotonic()
     with pytest.raises(UserError, match=why):
         worker.run(folder)
-    assert time.monotonic() - start < 60 and not _servers(folder) and not (folder / "done.json").exists()
+    assert time.monotonic() - start < 60 and not servers(base) and not (folder / "done.json").exists()
