@@ -10,7 +10,7 @@ from typing import Any
 from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration
-from launch import command, folders, preflight
+from launch import command, folders, holding, preflight
 from launch.compose import compose, given
 from launch.progress import progress
 from launch.training import measure, owing
@@ -45,7 +45,7 @@ def made_up(configuration: Configuration) -> bool:
     places = [experiment, *(run for run in runs if folders.done(run))]
     if not any(owing(place) for place in places):
         return False
-    with folders.held(experiment):
+    with holding.held(experiment):
         measure(experiment, runs, configuration, Usage(), everything=True)
     if any(owing(place) for place in places):
         raise SystemExit(4)
