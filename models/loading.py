@@ -9,13 +9,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from models.folder import check
+from models.folder import check, is_hub_id
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False, eos_token: str = "", pad_token: str = "") -> Any:
     """The tokenizer, its tokens exchanged for those given, refused where padding or the end of a response would be
     ambiguous."""
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    with from_hub(path):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     for name, token in (("eos_token", eos_token), ("pad_token", pad_token)):
         if token and token not in tokenizer.get_vocab():
             change = f"set model.{name} to one of the tokens in its tokenizer.json, or leave it empty"
@@ -60,7 +61,7 @@ def load(
     """
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token)
-    with nullcontext() if spread else whole():
+    with nullcontext() if spread else whole(), from_hub(path):
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=getattr(torch, dtype),
@@ -69,6 +70,19 @@ def load(
             use_safetensors=True,
         )
     return model.to(device).eval(), tokenizer
+
+
+@contextmanager
+def from_hub(path: str) -> Iterator[None]:
+    """What a hub does not give, or gives without what makes a model, as the user's error; a full disk stays one."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if not is_hub_id(path) or getattr(error, "errno", None) is not None:
+            raise
+        said = " ".join(str(error).split())[:500]
+        change = "look at the name, the network and `hf auth whoami`, or set model.path to a local folder"
+        raise UserError(f"model.path={path} is a hub id", f"it could not be had: {said}", change) from None
 
 
 @contextmanager
