@@ -11,6 +11,8 @@ SEED ?= 0
 SEEDS ?=
 MATCH ?=
 ARGS ?=
+MODEL ?=
+SUITE ?=
 RUNS ?= runs/$(EXPERIMENT)
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -19,10 +21,12 @@ PY := .venv/bin/python
 # hot thread pools starve each other on few cores
 export OMP_NUM_THREADS ?= 1
 READY := .venv/.ready
+# EXPERIMENT, where the user named one
+GIVEN := $(filter command environment,$(firstword $(origin EXPERIMENT)))
 PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
 
 .PHONY: help demo test test-slow base plan sft rl pair sweep evaluate report lint
-.PHONY: targets compare reproduce audit fetch-offline bench
+.PHONY: push regrade targets compare reproduce audit fetch-offline bench
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -67,11 +71,17 @@ sweep: $(READY)  ## choose each arm's learning rate by rule, on validation
 targets: $(READY)  ## sample and judge responses for SFT to imitate (ARGS='targets.model=NAME', or targets.q=base)
 	@$(PY) -m launch.targets experiment=$(EXPERIMENT) $(ARGS)
 
-evaluate: $(READY)  ## score any model: make evaluate ARGS='model.path=FOLDER suite.split=test'
-	@$(PY) -m launch.evaluate experiment=$(EXPERIMENT) $(ARGS)
+evaluate: $(READY)  ## score any model: make evaluate MODEL=FOLDER_OR_HUB_ID SUITE=NAME (ARGS=regrade=true: grade again)
+	@$(PY) -m launch.evaluate $(if $(MODEL),$(if $(GIVEN),experiment=$(EXPERIMENT)),experiment=$(EXPERIMENT)) $(if $(MODEL),model.path=$(MODEL)) $(if $(SUITE),suite=$(SUITE)) $(ARGS)
+
+regrade: $(READY)  ## grade all stored responses of EXPERIMENT again; nothing is generated
+	@$(PY) -m launch.regrade experiment=$(EXPERIMENT) $(ARGS)
 
 report: $(READY)  ## the report of EXPERIMENT again, from its files
 	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(ARGS)
+
+push: $(READY)  ## upload finished runs to the hub: make push EXPERIMENT=NAME ARGS='hub.model_id=OWNER/NAME'
+	@$(PY) -m launch.push experiment=$(EXPERIMENT) $(ARGS)
 
 lint: $(READY)  ## ruff (format and lint) and mypy
 	@$(PY) -m ruff format --check .

@@ -52,6 +52,7 @@ CONFIGURATION = (
     Entry(("seed",), "run", "a repetition: every stream of a run derives from it, in every arm alike"),
     Entry(("runs", "experiment.name"), "harmless", "where the folder is and what it is called"),
     Entry(("logger",), "harmless", "a mirror of the files that the run writes anyway"),
+    Entry(("hub",), "harmless", "where a finished run is uploaded"),
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
         "experiment",
@@ -89,7 +90,8 @@ CONFIGURATION = (
         "lora_rank lora_alpha lora_dropout lora_target_modules",
         "other parameters are trained (an adapter in one arm, all in the other)",
     ),
-    _locked("model", "attn_implementation trust_remote_code", "other code computes the model"),
+    _locked("model", "attn_implementation use_liger_kernel trust_remote_code", "other code computes the model"),
+    _locked("model", "quantization", "the base's weights are rounded to 4 bits in one arm and not in the other"),
     _locked("model", "eos_token pad_token", "responses end at another token, or are padded with one"),
     _locked(
         "data",
@@ -124,8 +126,26 @@ CONFIGURATION = (
     ),
     _locked("train", "kl_rows", "one arm spends seconds on a measurement that the other does not make"),
     _locked("train", "mismatch_limit unscorable_limit", "one arm may be stopped where another goes on"),
+    _locked(
+        "rollouts",
+        "use_vllm vllm_mode vllm_tensor_parallel_size",
+        "another engine samples the responses: it rounds otherwise, and seconds do not compare",
+    ),
+    _locked(
+        "rollouts",
+        "vllm_importance_sampling_correction vllm_importance_sampling_mode vllm_importance_sampling_clip_max",
+        "tokens are weighed by how the trainer's and the sampler's probabilities differ",
+    ),
+    _harmless(
+        "rollouts",
+        "vllm_gpu_memory_utilization vllm_enable_sleep_mode vllm_server_base_url vllm_server_host vllm_server_port "
+        "vllm_server_timeout vllm_group_port vllm_weight_sync",
+        "memory against time, addresses, and how the same weights reach the sampler",
+    ),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
     _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
+    _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
     _locked("suite", "when", "other checkpoints are scored"),
     _harmless("suite", "where", "the same weights are scored, in another process"),
     Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),
@@ -207,6 +227,13 @@ ARGUMENTS = (
         for name in (
             *("beta", "temperature", "scale_rewards", "epsilon", "epsilon_high", "num_iterations"),
             *("importance_sampling_level", "mask_truncated_completions", "reward_weights", "loss_type"),
+        )
+    ),
+    *(
+        _follows(name, "as the rollouts' keys say", "arguments.class", f"rollouts.{name}")
+        for name in (
+            *("vllm_importance_sampling_correction", "vllm_importance_sampling_mode"),
+            "vllm_importance_sampling_clip_max",
         )
     ),
     _follows(

@@ -7,7 +7,9 @@ from conf.schema import Configuration
 def check(configuration: Configuration) -> None:
     """UserError where no launcher can start it, where rows would weigh unequally, or where training stands still."""
     _check_model(configuration)
+    _check_quantization(configuration)
     _check_hardware(configuration)
+    _check_rollouts(configuration)
 
 
 def _check_model(configuration: Configuration) -> None:
@@ -22,6 +24,53 @@ def _check_model(configuration: Configuration) -> None:
         raise UserError(
             f"model.lora_rank={model.lora_rank} with recipe.q=snapshot", why, "set model.lora_rank=0, or another recipe"
         )
+
+
+def _check_quantization(configuration: Configuration) -> None:
+    """Refuse 4 bits where all parameters would be trained, or where ZeRO would spread them; and Triton on a CPU."""
+    model, hardware = configuration.model, configuration.hardware
+    given = f"model.quantization={model.quantization}"
+    if model.quantization != "none" and not model.lora_rank:
+        why = "parameters of 4 bits cannot be trained: QLoRA trains an adapter beside them"
+        raise UserError(f"{given} with model.lora_rank=0", why, "set model.lora_rank=16, or model.quantization=none")
+    if model.quantization != "none" and hardware.zero_stage == 3:
+        why = "bitsandbytes packs parameters in a form of its own, and ZeRO-3 would take it apart"
+        raise UserError(
+            f"{given} with hardware.zero_stage=3", why, "set hardware.zero_stage=2, or model.quantization=none"
+        )
+    if model.use_liger_kernel and hardware.device != "cuda":
+        why = "its kernels are Triton's, which run on CUDA devices"
+        raise UserError("model.use_liger_kernel=true on a CPU", why, "set model.use_liger_kernel=false")
+    if model.attn_implementation == "flash_attention_2" and hardware.device != "cuda":
+        given, why = "model.attn_implementation=flash_attention_2 on a CPU", "its kernels run on CUDA devices"
+        raise UserError(given, why, "set model.attn_implementation=sdpa")
+
+
+def _check_rollouts(configuration: Configuration) -> None:
+    """Refuse what vLLM cannot do, and a correction that would be of something else."""
+    given, hardware, recipe = configuration.rollouts, configuration.hardware, configuration.recipe
+    if not configuration.samples_with_vllm:
+        return
+    together = given.vllm_tensor_parallel_size
+    if given.vllm_mode == "colocate" and hardware.processes % together:
+        text = f"rollouts.vllm_tensor_parallel_size={together} with hardware.processes={hardware.processes}"
+        raise UserError(text, "an engine is shared by so many of the run's own processes", "choose a divisor of them")
+    if given.vllm_mode == "colocate" and hardware.device == "cpu" and given.vllm_enable_sleep_mode:
+        why = "vLLM's sleep mode gives a CUDA device's memory back; on a CPU there is none"
+        change = "set rollouts.use_vllm=false, or rollouts.vllm_enable_sleep_mode=false"
+        raise UserError("rollouts.vllm_mode=colocate on a CPU", why, change)
+    if given.vllm_mode == "server" and given.vllm_weight_sync == "nccl" and hardware.device == "cpu":
+        why = "NCCL sends from one CUDA device to another"
+        raise UserError("rollouts.vllm_weight_sync=nccl on a CPU", why, "set rollouts.vllm_weight_sync=folder")
+    starts = given.vllm_mode == "server" and not given.vllm_server_base_url
+    if starts and hardware.nodes > 1 and given.vllm_server_host in ("127.0.0.1", "localhost"):
+        text = f"rollouts.vllm_server_host={given.vllm_server_host} with hardware.nodes={hardware.nodes}"
+        why = "processes on the other machines would not find the server, which the first starts"
+        raise UserError(text, why, "set it to the first machine's name, or rollouts.vllm_mode=colocate")
+    if given.vllm_importance_sampling_correction and recipe.q not in ("policy", "policy_and_teacher"):
+        text = f"rollouts.vllm_importance_sampling_correction=true with recipe.q={recipe.q}"
+        why = "it would weigh responses by how far the policy has moved from another model, and not by rounding"
+        raise UserError(text, why, "set it to false")
 
 
 def _check_hardware(configuration: Configuration) -> None:

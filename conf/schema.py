@@ -26,6 +26,7 @@ class Model(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"  # of parameters, master weights and optimizer state
     allow_pure_bfloat16: bool = False  # train parameters of dtype=bfloat16, in which small updates round away
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] = "eager"
+    use_liger_kernel: bool = False  # Triton kernels for norms, rotary positions and MLPs, in every arm; CUDA only
     trust_remote_code: bool = False
     # tokens of its vocabulary to end and to pad with, where the tokenizer's own are not those of its chat template
     eos_token: str = ""
@@ -35,6 +36,8 @@ class Model(Section):
     lora_alpha: Positive = 32
     lora_dropout: Fraction = 0.0
     lora_target_modules: str = "all-linear"
+    # nf4: the base's linear layers in 4 bits (QLoRA, arXiv:2305.14314), for training and wherever the base is read
+    quantization: Literal["none", "nf4"] = "none"
 
 
 class Data(Section):
@@ -180,6 +183,30 @@ class Recipe(Section):
     treatment: list[str] = []  # keys in which this arm may differ from another
 
 
+class Rollouts(Section):
+    """What samples responses while an arm trains: the project's generator, or vLLM. Names of TRL."""
+
+    use_vllm: bool = False
+    vllm_mode: Literal["colocate", "server"] = "colocate"  # in the run's own processes, or in one beside them
+    vllm_gpu_memory_utilization: Share = 0.4  # of each of its devices' memory, for weights and cache
+    vllm_tensor_parallel_size: Positive = 1  # devices that hold one model together
+    vllm_enable_sleep_mode: bool = True  # colocate: weights and cache leave the device while the policy learns
+    vllm_server_base_url: str = ""  # of a server that runs already; empty: the run starts one, and ends it
+    vllm_server_host: str = "127.0.0.1"  # of the one it starts
+    vllm_server_port: Annotated[int, Field(ge=0, lt=65536)] = 0  # the same; 0: a free one
+    vllm_server_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds until it must answer
+    vllm_group_port: Annotated[int, Field(ge=0, lt=65536)] = 0  # nccl: where trainer and server meet; 0: a free one
+    # how a server is given the policy's weights: from device to device, or by a folder that both can read
+    vllm_weight_sync: Literal["nccl", "folder"] = "nccl"
+    # weigh each token (or response) by the trainer's probability over the sampler's, truncated or left out above the
+    # limit: truncated importance sampling
+    vllm_importance_sampling_correction: bool = False
+    vllm_importance_sampling_mode: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = (
+        "token_truncate"
+    )
+    vllm_importance_sampling_clip_max: Annotated[float, Field(gt=0)] = 3.0
+
+
 class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
@@ -191,10 +218,13 @@ class Suite(Section):
     # of `published` and `wide`: benchmark -> its local copy, a file or a folder as docs/published.md describes
     local: dict[str, str] = {}
     download: bool = False  # whether what has no local copy is fetched from the hub
-    samples: int = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
     batch_size: Positive = 256  # responses generated at a time; memory only
+    # what generates: auto is vllm on CUDA where it is installed; the launcher writes into config.yaml what it became
+    backend: Literal["auto", "transformers", "vllm"] = "auto"
     seed: int = 1234  # of the evaluation's sampling streams
     when: list[Moment] = ["base", "save", "end"]  # it is scored; `save` has the last checkpoint in it
     where: Where = "training"
@@ -272,16 +302,20 @@ class Plan(Section):
     )
     link_utilization: Share = 0.7  # of interconnect_gbs and network_gbs
     targets_right: Share = 0.6  # of a teacher's responses
-    # vLLM in place of the project's generator, names of TRL; training does not use it yet. 0: the project's generator
-    vllm_gpu_memory_utilization: Fraction = 0.0
-    vllm_tensor_parallel_size: Positive = 1
-    vllm_enable_sleep_mode: bool = True
 
 
 class Logger(Section):
     name: Literal["none", "wandb", "trackio", "tensorboard"] = "none"  # what is told the rows of metrics.jsonl
     project: str = "paribus"
     mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
+
+
+class Hub(Section):
+    """Where finished runs are uploaded, as transformers' hub_model_id and hub_private_repo; a token is read from
+    HF_TOKEN or from `hf auth login`."""
+
+    model_id: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+$")] = ""  # OWNER/NAME, to which -ARM-seed-N is added
+    private_repo: bool = True  # of repositories that are made for it
 
 
 class Experiment(Section):
@@ -309,17 +343,24 @@ class Configuration(Section):
     budget: Budget = Budget()
     train: Train
     recipe: Recipe
+    rollouts: Rollouts = Rollouts()
     suite: Suite
     suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
     hooks: Hooks = Hooks()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
+    hub: Hub = Hub()
 
     @property
     def samples(self) -> bool:
         """Whether a model of this run samples responses while it trains."""
         return not (self.recipe.q == "teacher" or self.recipe.q == "base" and self.data.targets)
+
+    @property
+    def samples_with_vllm(self) -> bool:
+        """Whether vLLM samples them."""
+        return self.samples and self.rollouts.use_vllm
 
     @property
     def imitates(self) -> bool:

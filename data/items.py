@@ -49,3 +49,21 @@ class Missing(Exception):  # noqa: N818
     def __init__(self, benchmark: str, reason: str) -> None:
         super().__init__(f"{benchmark}: {reason}")
         self.benchmark, self.reason = benchmark, reason
+
+
+def gold(item: Item) -> int | None:
+    """Which of the item's choices is the right one: the one that is the reference, in whatever case, or has its letter;
+    None where no choice, or more than one, is."""
+    for same in (str, str.lower):
+        places = [place for place, choice in enumerate(item.choices) if same(choice) == same(item.reference)]
+        if places:
+            return places[0] if len(places) == 1 else None
+    place = ord(item.reference.upper()) - ord("A") if len(item.reference) == 1 else -1
+    return place if 0 <= place < len(item.choices) else None
+
+
+def worked(item: Item) -> str | None:
+    """A right response in the asked form; None where the reference is none, as for code and instructions."""
+    if item.kind == "math":
+        return item.reference if "\\boxed" in item.reference else f"\\boxed{{{item.reference}}}"
+    return item.reference if item.kind in ("choice", "text") else None

@@ -1,18 +1,25 @@
 """The suite's items: the same for the base and for every arm, by construction."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
 from conf.errors import UserError
 from conf.schema import Suite
-from data.items import Collection, Item, Missing
+from data.items import GROUPS, Collection, Item, Missing, gold, worked
+from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
+    "skills": "data.skills",
+    "skills_tiny": "data.skills.tiny",
     "published": "data.published",
     "wide": "data.published.wide",
 }
+FREE = {"batch_size", "shots", "when", "where", "local", "download"}  # keys of a suite that decide no score of it
+OTHER_SPLIT = {"test": "validation", "validation": "test"}
 
 
 def items(suite: Suite) -> list[Item]:
@@ -22,19 +29,29 @@ def items(suite: Suite) -> list[Item]:
 
 def found(suite: Suite) -> tuple[list[Item], dict[str, str]]:
     """`suite.items` items of every benchmark asked for (all of the collections' where none is named), and of each that
-    cannot be had the reason."""
-    held = [(name, collection(kind)) for kind in suite.collections for name in collection(kind).BENCHMARKS]
-    _check("benchmarks", suite.benchmarks, dict(held))
-    _check("local", suite.local, dict(held))
-    asked = [(name, own) for name, own in held if name in suite.benchmarks or not suite.benchmarks]
+    cannot be had the reason. One that is empty or holds a broken item is left out whole: a score over a part of it
+    would be another score."""
     there: list[Item] = []
     missing: dict[str, str] = {}
-    for name, own in asked:
+    for name, own in asked(suite).items():
         try:
-            there += _items(own, name, suite)
+            there += _whole(_items(own, name, suite), name, suite.split)
         except Missing as absent:
             missing[name] = absent.reason
     return there, missing
+
+
+def asked(suite: Suite) -> dict[str, Collection]:
+    """The benchmarks that the suite names, each with its collection."""
+    held = {name: collection(kind) for kind in suite.collections for name in collection(kind).BENCHMARKS}
+    _check("benchmarks", suite.benchmarks, held)
+    _check("local", suite.local, held)
+    return {name: own for name, own in held.items() if name in suite.benchmarks or not suite.benchmarks}
+
+
+def benchmarks(suite: Suite) -> list[str]:
+    """The names of those asked for, whether they can be had or not."""
+    return suite.benchmarks or [name for kind in suite.collections for name in collection(kind).BENCHMARKS]
 
 
 def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
@@ -42,6 +59,23 @@ def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
     unknown = [name for name in names if name not in set(held)]
     if unknown:
         raise UserError(f"suite.{key}={names}", f"unknown: {', '.join(unknown)}", f"choose among {', '.join(held)}")
+
+
+def with_shots(suite: Suite, items: list[Item]) -> tuple[list[Item], dict[str, str]]:
+    """`suite.shots` worked examples before every item: its own, else items of the other split, never the item itself;
+    and of each benchmark that has none the reason."""
+    named, pools = asked(suite), dict[str, list[tuple[str, str]]]()
+    shown: list[Item] = []
+    without: dict[str, str] = {}
+    for item in items:
+        if not item.shots and item.benchmark not in pools:
+            pools[item.benchmark] = _pool(named[item.benchmark], item.benchmark, suite)
+        shots = item.shots or tuple(one for one in pools[item.benchmark] if one[0] != item.prompt)
+        if shots:
+            shown.append(replace(item, shots=shots[: suite.shots]))
+        else:
+            without[item.benchmark] = "it has no worked examples to show"
+    return shown, without
 
 
 def _items(own: Collection, name: str, suite: Suite) -> list[Item]:
@@ -57,3 +91,41 @@ def collection(name: str) -> Collection:
             f"suite.collections holds {name}", "there is no such collection", f"choose among {', '.join(COLLECTIONS)}"
         )
     return cast(Collection, import_module(COLLECTIONS[name]))
+
+
+def _whole(found: list[Item], name: str, split: str) -> list[Item]:
+    """A benchmark's items; Missing where there are none, or one could not be asked or judged."""
+    if not found:
+        raise Missing(name, f"its split {split} is empty")
+    doubled = [one for one, count in Counter(item.id for item in found).items() if count > 1]
+    if doubled:
+        raise Missing(name, f"broken: {len(doubled)} ids stand twice, the first {doubled[0]}")
+    for item in found:
+        if fault := _fault(item, name):
+            raise Missing(name, f"broken: item {item.id} {fault}")
+    return found
+
+
+def _fault(item: Item, benchmark: str) -> str:
+    """What is wrong with an item; empty where nothing is."""
+    faults: Mapping[str, bool] = {
+        "has no prompt": not isinstance(item.prompt, str) or not item.prompt.strip(),
+        "has no reference": not isinstance(item.reference, str) or not item.reference.strip(),
+        f"is of the unknown kind {item.kind}": item.kind not in KINDS,
+        f"is of the unknown group {item.group}": item.group not in GROUPS,
+        f"says it is of {item.benchmark}": item.benchmark != benchmark,
+    }
+    broken = next((fault for fault, found in faults.items() if found), "")
+    if not broken and item.choices and gold(item) is None:
+        return "has choices, and its reference is none of them"
+    return broken
+
+
+def _pool(own: Collection, benchmark: str, suite: Suite) -> list[tuple[str, str]]:
+    """Worked items of the split that is not scored, one more than are shown: one may be the item itself."""
+    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": suite.shots + 1})
+    try:
+        others = _items(own, benchmark, other)
+    except Missing:
+        return []
+    return [(item.prompt, answer) for item in others if (answer := worked(item)) is not None]

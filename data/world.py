@@ -145,7 +145,7 @@ THINGS = ["bell", "book", "coin", "drum", "fork", "hat", "key", "lamp", "mug", "
 COLOURS = ["red", "blue", "green", "white", "black", "brown"]
 
 
-def _fixed(name: str, what: str, choices: list[str]) -> str:
+def fixed(name: str, what: str, choices: list[str]) -> str:
     """A fact of the world: the same in every process and for ever."""
     return choices[int.from_bytes(hashlib.sha256(f"{what}/{name}".encode()).digest()[:4], "big") % len(choices)]
 
@@ -153,8 +153,8 @@ def _fixed(name: str, what: str, choices: list[str]) -> str:
 def _fact(rng: random.Random) -> tuple[str, str]:
     name = rng.choice(NAMES)
     if rng.random() < 0.5:
-        return f"where does {name} live?", _fixed(name, "town", TOWNS)
-    return f"what is {name}'s trade?", _fixed(name, "trade", TRADES)
+        return f"where does {name} live?", fixed(name, "town", TOWNS)
+    return f"what is {name}'s trade?", fixed(name, "trade", TRADES)
 
 
 def _reading(rng: random.Random) -> tuple[str, str]:

@@ -8,7 +8,6 @@ answer after the thought) and `paper` (the published extractor, null where the b
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,21 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from data import world
 from data.items import Item
-from rewards import FORMED, Request, Verdict, canary, verify_many
+from evaluation.modes import MODES, PAPER
+from rewards import FORMED, Request, Verdict, canary, paper, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried
 
 Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
-PAPER = "paper"  # option of an item: the name of the published extractor of its benchmark
 STOP, LENGTH = "stop", "length"  # finish reasons: the model ended its response, or its tokens ran out
-MODES = ("strict", "aware", PAPER)
 _STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels")
 _JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
 
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in _STRINGS),
+        ("shots", pa.int32()),
         ("sample", pa.int32()),
         *((name, pa.string()) for name in _JUDGED),
         ("completion_tokens", pa.int32()),
@@ -74,6 +73,7 @@ def about(item: Item) -> dict[str, Any]:
         "prompt_digest": hashlib.sha256(item.prompt.encode()).hexdigest(),
         "reference": item.reference,
         "twin": item.twin,
+        "shots": len(item.shots),
         "labels": json.dumps(item.labels, sort_keys=True, ensure_ascii=False),
     }
 
@@ -91,9 +91,11 @@ def judged(items: Sequence[Item], texts: Sequence[str], workers: int = 0) -> lis
     main = _chosen(strict, own, verify_many([_request(*pairs[i]) for i in own], workers))
     return [
         {"outcome": verdict.outcome, "reason": verdict.reason, "extracted": verdict.extracted}
-        | {"strict": one.outcome, "aware": other.outcome, PAPER: _as_published(item, text)}
+        | {"strict": one.outcome, "aware": other.outcome, PAPER: published}
         | {"strategy": strategy(item, text)}
-        for (item, text), verdict, one, other in zip(pairs, main, strict, aware, strict=True)
+        for (item, text), verdict, one, other, published in zip(
+            pairs, main, strict, aware, _as_published(pairs, workers), strict=True
+        )
     ]
 
 
@@ -109,12 +111,14 @@ def _chosen(verdicts: Sequence[Verdict], places: Sequence[int], others: Sequence
     return [found.get(i, verdict) for i, verdict in enumerate(verdicts)]
 
 
-def _as_published(item: Item, text: str) -> str | None:
-    """The outcome by the published extractor; None where the benchmark has none."""
-    name = item.options.get(PAPER)
-    if not name:
-        return None
-    return str(import_module("rewards.paper").grade(name, text, item.reference, item.options).outcome)
+def _as_published(pairs: Sequence[tuple[Item, str]], workers: int) -> list[str | None]:
+    """The outcome by the published extractor of each item's benchmark; None where it has none."""
+    having = [(place, item, text) for place, (item, text) in enumerate(pairs) if PAPER in item.options]
+    asked = [(item.options[PAPER], text, item.reference, item.options) for _, item, text in having]
+    found: list[str | None] = [None] * len(pairs)
+    for (place, _, _), verdict in zip(having, paper.grade_many(asked, workers), strict=True):
+        found[place] = verdict.outcome
+    return found
 
 
 def _written(ids: Sequence[int], mean_logp: float | None, end_id: int) -> dict[str, Any]:
@@ -132,13 +136,6 @@ def strategy(item: Item, response: str) -> str:
     """How a math item of the embedded world was answered; empty for everything else."""
     known = item.group == "math" and item.benchmark in world.BENCHMARKS
     return world.strategy(item.prompt, response) if known else ""
-
-
-def write_items(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write items.parquet whole or not at all."""
-    cut_short = path.with_name(path.name + ".part")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), cut_short)
-    cut_short.replace(path)
 
 
 def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:

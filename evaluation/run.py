@@ -1,10 +1,15 @@
-"""Run the suite on one model: generate, grade, score. What is done with the same settings is read and returned."""
+"""Run the suite on one model: generate, grade, score. What is done with the same settings is read and returned.
+
+`evaluate` does all of it. Several processes do it together by `respond`, each its share of the items, and one `score`
+when all are done. What `respond` has made stands in part files (evaluation/parts.py), so a killed run goes on with the
+responses that are not there yet.
+"""
 
 import hashlib
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +17,55 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Item
-from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade, write_items
-from evaluation.scores import GREEDY, all_scores
+from evaluation import parts
+from evaluation.bar import Bar
+from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
+from evaluation.scores import GREEDY
+from evaluation.summing import SCORED, Missing, all_scores
 from models import generate, prompt_ids, response_text
 from models.seeds import stream
 
 BATCHES_AT_A_TIME = 8  # generator batches whose token ids are held in memory together
-PATIENCE = 2.0  # seconds before a bar appears
+SAVE_SECONDS = 60.0  # of generating that a kill may cost
+KEY = ("benchmark", "item", "sample")  # of a row
+FEW_SHOTS = "few_shots"  # folder of the scores with worked examples, beside those without
+
+Share = tuple[int, int]  # number of this process, and of how many
+ALL: Share = (0, 1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation: what is asked, of which model, into which folder."""
+
+    configuration: Configuration
+    folder: Path
+    step: int
+    label: str  # names the model: base, or arm and seed
+    model_digest: str = ""  # of its weights, where known
+    few_shots: bool = False  # whether `suite.shots` worked examples stand before every prompt
+
+    @property
+    def suite(self) -> Suite:
+        return self.configuration.suite
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return settings(self.suite, self.step, self.label, self.model_digest, self.few_shots)
+
+    @property
+    def parts(self) -> Path:
+        return parts.folder(self.folder, self.settings)
+
+    def items(self) -> tuple[list[Item], Missing]:
+        """The items to ask, and what is missing."""
+        found, reasons = suites.found(self.suite)
+        shown = [replace(item, shots=()) for item in found]
+        if self.few_shots:
+            shown, without = suites.with_shots(self.suite, found)
+            reasons |= without
+        groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
+        return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 
 
 def evaluate(
@@ -29,126 +76,170 @@ def evaluate(
     step: int,
     label: str,
     model_digest: str = "",
+    few_shots: bool = False,
 ) -> dict[str, Any]:
     """Scores (percent) of one greedy and `suite.samples` sampled responses an item, also in items.parquet, scores.json.
 
     `label` names the model (base, or arm and seed), `model_digest` its weights where known. Both enter the settings;
-    where a folder was made with the same settings, its scores are returned and nothing is done.
+    where a folder was made with the same settings, its scores are returned and nothing is done. `few_shots`: with
+    `suite.shots` worked examples before each prompt.
     """
-    folder = Path(folder)
-    if done := finished(configuration, folder, step, label, model_digest):
+    task = Task(configuration, Path(folder), step, label, model_digest, few_shots)
+    if done := is_finished(task):
         return done
-    items = suites.items(configuration.suite)
-    check_verifiers((item.kind for item in items), configuration.hardware.reward_workers)
-    rows = _rows(model, tokenizer, items, configuration, label)
-    columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
-    identity = {"step": step, "label": label, "settings": settings(configuration.suite, step, label, model_digest)}
-    scores = identity | all_scores(columns)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_items(rows, folder / "items.parquet")
-    write_json(folder / "scores.json", scores)
-    return scores
+    respond(task, model, tokenizer)
+    return score(task)
 
 
 def finished(
-    configuration: Configuration, folder: Path, step: int, label: str, model_digest: str = ""
+    configuration: Configuration,
+    folder: Path,
+    step: int,
+    label: str,
+    model_digest: str = "",
+    few_shots: bool = False,
 ) -> dict[str, Any] | None:
     """The scores in `folder` where they were made with these settings, else None; needs no model."""
-    path = Path(folder) / "scores.json"
-    if not (path.is_file() and path.with_name("items.parquet").is_file()):
+    return is_finished(Task(configuration, Path(folder), step, label, model_digest, few_shots))
+
+
+def is_finished(task: Task) -> dict[str, Any] | None:
+    """The scores where the task is done, else None: also where a benchmark that was missing is there by now."""
+    scores = _scores_of(task)
+    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items()[1]):
         return None
-    scores = read_json(path)
-    same = scores["settings"] == settings(configuration.suite, step, label, model_digest)
-    return scores if same else None
+    return scores
 
 
-def settings(suite: Suite, step: int, label: str, model_digest: str = "") -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. Batch size, when, and where from decide no score."""
+def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
+    """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
     own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude={"batch_size", "when", "where", "local", "download"}),
+        "suite": suite.model_dump(mode="json", exclude=suites.FREE),
         "model": model_digest,
         "step": step,
         "label": label,
     }
+    own |= {"shots": suite.shots} if few_shots else {}
     return own | {"digest": hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()}
 
 
-def _rows(
-    model: Any, tokenizer: Any, items: Sequence[Item], configuration: Configuration, label: str
-) -> list[dict[str, Any]]:
-    """All graded rows, ordered by item and sample."""
-    suite = configuration.suite
+def _scores_of(task: Task) -> dict[str, Any] | None:
+    """What the task's folder holds of these settings."""
+    path = task.folder / "scores.json"
+    if not (path.is_file() and path.with_name("items.parquet").is_file()):
+        return None
+    scores: dict[str, Any] = read_json(path)
+    return scores if scores["settings"] == task.settings else None
+
+
+def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_seconds: float = SAVE_SECONDS) -> None:
+    """Generate and grade what no part holds yet of this share of the items: every n-th, all samples of each."""
+    items = task.items()[0][share[0] :: share[1]]
+    hardware = task.configuration.hardware
+    check_verifiers((item.kind for item in items), hardware.reward_workers)
+    if _scores_of(task):  # of other benchmarks, which are kept
+        parts.keep(task.parts, "items", task.folder / "items.parquet")
+    done = parts.keys(task.parts, "items", SCHEMA, KEY)
+    total = len(items) * (1 + task.suite.samples)
+    known = sum((item.benchmark, item.id, n) in done for item in items for n in range(1 + task.suite.samples))
+    task.folder.mkdir(parents=True, exist_ok=True)
+    title, file = f"evaluate {task.label}", task.folder / progress_file(share)
+    with Bar(title, total, known, file) as bar:
+        for chunk, temperature in _chunks(items, task.suite):
+            rest = [(item, sample) for item, sample in chunk if (item.benchmark, item.id, sample) not in done]
+            if rest:
+                _respond(task, model, tokenizer, rest, temperature, bar, save_seconds)
+
+
+def score(task: Task) -> dict[str, Any]:
+    """Join the parts into items.parquet and write scores.json, which says that all is done; needs no model."""
+    items, missing = task.items()
+    order = [(item.benchmark, item.id, sample) for item in items for sample in range(1 + task.suite.samples)]
+    table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
+    scores = {"step": task.step, "label": task.label, "settings": task.settings}
+    scores |= all_scores(table.select(SCORED).to_pydict(), missing)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    (task.folder / "scores.json").unlink(missing_ok=True)  # of other settings, and no scores of these items
+    parts.write(table, task.folder / "items.parquet")
+    write_json(task.folder / "scores.json", scores)
+    for file in task.folder.glob(progress_file(("*", "*"))):
+        file.unlink()
+    parts.clear(task.folder)
+    return scores
+
+
+def progress_file(share: tuple[object, object]) -> str:
+    """How far one process is: {done, total, known, seconds}."""
+    return f"progress-{share[0]}-of-{share[1]}.json"
+
+
+def _chunks(items: Sequence[Item], suite: Suite) -> Iterator[tuple[Sequence[Wanted], float]]:
+    """What is generated by one call, with its temperature. A resumed run has the same chunks, so what a response comes
+    to share a batch with hangs on a kill only where the kill was within its chunk."""
     greedy = [(item, GREEDY) for item in items]
     sampled = [(item, sample) for item in items for sample in range(1, suite.samples + 1)]
-    rows: list[dict[str, Any]] = []
-    with _Bar(f"evaluate {label}", len(greedy) + len(sampled)) as bar:
-        for wanted, temperature in ((greedy, 0.0), (sampled, suite.temperature)):
-            for part in _parts(wanted, BATCHES_AT_A_TIME * suite.batch_size):
-                rows += _graded(model, tokenizer, part, configuration, temperature, bar)
-    place = {item.id: number for number, item in enumerate(items)}
-    return sorted(rows, key=lambda row: (place[row["item"]], row["sample"]))
+    size = BATCHES_AT_A_TIME * suite.batch_size
+    for wanted, temperature in ((greedy, 0.0), (sampled, suite.temperature)):
+        for start in range(0, len(wanted), size):
+            yield wanted[start : start + size], temperature
 
 
-def _graded(
-    model: Any, tokenizer: Any, wanted: Sequence[Wanted], configuration: Configuration, temperature: float, bar: "_Bar"
-) -> list[dict[str, Any]]:
-    suite = configuration.suite
-    seeds = [stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None
-    rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in {item.prompt for item, _ in wanted}}
-    logps: list[list[float]] = []
-    responses = generate(
+def _respond(
+    task: Task,
+    model: Any,
+    tokenizer: Any,
+    wanted: Sequence[Wanted],
+    temperature: float,
+    bar: Bar,
+    save_seconds: float,
+) -> None:
+    """Generate, and as responses end, grade and store them."""
+    suite, hardware = task.suite, task.configuration.hardware
+    wanted, prompts = _rendered(task, model, tokenizer, wanted)
+
+    def save(ended: dict[int, tuple[list[int], list[float]]]) -> None:
+        own, ids = [wanted[row] for row in ended], [response for response, _ in ended.values()]
+        texts = [response_text(tokenizer, response) for response in ids]
+        logps = [found for _, found in ended.values()]
+        rows = grade(own, texts, ids, tokenizer.eos_token_id, hardware.reward_workers, logps)
+        parts.add(task.parts, f"items-{_name(own)}", rows, SCHEMA)
+
+    generate(
         model,
-        [rendered[item.prompt] for item, _ in wanted],
+        prompts,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
         max_new_tokens=suite.max_new_tokens,
         temperature=temperature,
-        seeds=seeds,
+        seeds=[stream(suite.seed, item.id, sample) for item, sample in wanted] if temperature else None,
         batch_size=suite.batch_size,
-        batch_tokens=configuration.hardware.generation_tokens,
-        logps=logps,
+        batch_tokens=hardware.generation_tokens,
         progress=bar.within,
+        ended=save,
+        ended_seconds=save_seconds,
     )
     bar.finish(len(wanted))
-    texts = [response_text(tokenizer, ids) for ids in responses]
-    return grade(wanted, texts, responses, tokenizer.eos_token_id, configuration.hardware.reward_workers, logps)
 
 
-def _parts(rows: Sequence[Wanted], size: int) -> Iterator[Sequence[Wanted]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+def _rendered(task: Task, model: Any, tokenizer: Any, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[list[int]]]:
+    """What is asked, each item with as many of its shots as leave room to answer, and its token ids."""
+    config = getattr(model, "config", None)  # an engine has none to show
+    limit = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    items = {(item.benchmark, item.id): item for item, _ in wanted}
+    found = {key: _fitting(tokenizer, item, limit - task.suite.max_new_tokens) for key, item in items.items()}
+    both = [(*found[item.benchmark, item.id], sample) for item, sample in wanted]
+    return [(item, sample) for item, _, sample in both], [ids for _, ids, _ in both]
 
 
-class _Bar:
-    """A bar on a terminal once two seconds have passed; silent everywhere else."""
+def _fitting(tokenizer: Any, item: Item, room: int) -> tuple[Item, list[int]]:
+    for shots in range(len(item.shots), 0, -1):
+        ids = prompt_ids(tokenizer, item.prompt, item.shots[:shots])
+        if len(ids) <= room:
+            return replace(item, shots=item.shots[:shots]), ids
+    return replace(item, shots=()), prompt_ids(tokenizer, item.prompt)
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.before = title, total, 0
-        self.start = time.monotonic()
-        self.bar: Any = None
-        self.task: Any = None
 
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def within(self, done: int, _total: int) -> None:
-        """Rows finished in the generator's present call."""
-        self._show(self.before + done)
-
-    def finish(self, rows: int) -> None:
-        self.before += rows
-        self._show(self.before)
-
-    def _show(self, done: int) -> None:
-        if self.bar is None and sys.stdout.isatty() and time.monotonic() - self.start > PATIENCE:
-            from rich.progress import Progress
-
-            self.bar = Progress()
-            self.task = self.bar.add_task(self.title, total=self.total)
-            self.bar.start()
-        if self.bar is not None:
-            self.bar.update(self.task, completed=done)
+def _name(wanted: Sequence[Wanted]) -> str:
+    """Of the part that begins with this row; no other begins with it."""
+    item, sample = wanted[0]
+    return hashlib.sha256(f"{item.benchmark}/{item.id}/{sample}".encode()).hexdigest()[:16]

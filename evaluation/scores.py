@@ -51,20 +51,12 @@ def _item_scores(group: str, cells: Mapping[str, Sequence[float]]) -> ItemScores
     return ItemScores(group, list(cells), table[:, 0], table[:, 1], table[:, 2])
 
 
-def all_scores(columns: Columns) -> dict[str, Any]:
-    """`benchmarks` and `groups` of scores.json from the columns of items.parquet."""
-    items = item_scores(columns)
-    benchmarks = {name: benchmark_scores(own) | _counts(name, columns) for name, own in items.items()}
+def by_group(items: Mapping[str, ItemScores]) -> dict[str, list[str]]:
+    """Group -> its benchmarks, in order."""
     groups: dict[str, list[str]] = {}
     for name, own in items.items():
         groups.setdefault(own.group, []).append(name)
-    return {
-        "benchmarks": benchmarks,
-        "groups": {
-            group: group_scores([items[n] for n in names], [benchmarks[n] for n in names])
-            for group, names in groups.items()
-        },
-    }
+    return groups
 
 
 def benchmark_scores(items: ItemScores) -> dict[str, Any]:
@@ -72,10 +64,15 @@ def benchmark_scores(items: ItemScores) -> dict[str, Any]:
     return {
         "group": items.group,
         "items": len(items.ids),
-        "greedy": _greedy(items.greedy[~np.isnan(items.greedy)]),
-        "sampled": _mean(items.sampled[~np.isnan(items.sampled)]),
+        **cells(items),
         "pass_at_k": {str(k): _pass(items, k) for k in steps_of_k(int(items.total.max()))},
     }
+
+
+def cells(items: ItemScores) -> dict[str, dict[str, float | None]]:
+    """`greedy` and `sampled` of one benchmark, each with its interval."""
+    greedy, sampled = items.greedy[~np.isnan(items.greedy)], items.sampled[~np.isnan(items.sampled)]
+    return {"greedy": share(greedy), "sampled": mean(sampled)}
 
 
 def group_scores(items: Sequence[ItemScores], benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -103,14 +100,16 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return float(np.mean(there)) if there else None
 
 
-def _greedy(values: Array) -> dict[str, float | None]:
+def share(values: Array) -> dict[str, float | None]:
+    """The share of 0s and 1s that are 1, in percent, with Wilson's interval."""
     if not len(values):
         return {"score": None, "low": None, "high": None}
     low, high = wilson(int(values.sum()), len(values))
     return {"score": 100 * float(values.mean()), "low": 100 * low, "high": 100 * high}
 
 
-def _mean(values: Array) -> dict[str, float | None]:
+def mean(values: Array) -> dict[str, float | None]:
+    """The mean of shares in 0..1, in percent, with a bootstrap interval over them."""
     if not len(values):
         return {"score": None, "low": None, "high": None}
     low, high = mean_interval(values)
@@ -123,7 +122,7 @@ def _pass(items: ItemScores, k: int) -> float | None:
     return 100 * float(np.mean([pass_at_k(n, c, k) for n, c in pairs])) if pairs else None
 
 
-def _counts(benchmark: str, columns: Columns) -> dict[str, Any]:
+def counts(benchmark: str, columns: Columns) -> dict[str, Any]:
     """Responses that could not be scored, responses cut at the limit, and the mix of strategies among samples."""
     own = [row for row, name in enumerate(columns["benchmark"]) if name == benchmark]
     sampled = [row for row in own if columns["sample"][row] != GREEDY] or own

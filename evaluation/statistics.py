@@ -1,6 +1,7 @@
 """Estimators and intervals. Shares are fractions in 0..1 here; files and the report speak percent."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,14 @@ def resampled_means(values: Array, seed: int = 0, draws: int = DRAWS) -> Array:
     count = values.shape[-1]
     if count == 0:
         raise ValueError("resampled_means: no items to draw from")
+    return values @ _weights(count, seed, draws).T
+
+
+@lru_cache(maxsize=4)  # the same draws serve every measure of a benchmark, and most benchmarks
+def _weights(count: int, seed: int, draws: int) -> Array:
+    """How much each of `count` items weighs in each resample: [draws, items]."""
     rng = np.random.default_rng(seed)
-    weights_DI = rng.multinomial(count, np.full(count, 1.0 / count), size=draws) / count
-    return values @ weights_DI.T
+    return rng.multinomial(count, np.full(count, 1.0 / count), size=draws) / count
 
 
 def group_draws(benchmarks: Sequence[Array], seed: int = 0, draws: int = DRAWS) -> Array:

@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> None:
     if not overrides or {"-h", "--help"} & set(overrides):
         _help()
         return
+    from launch import push
     from launch.training import train_all
 
     configurations = [compose(job) for job in (expand(overrides) if multirun else [overrides])]
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> None:
     for name in dict.fromkeys(configuration.experiment.name for configuration in configurations):
         for folder in train_all([given for given in configurations if given.experiment.name == name]):
             print(f"done: {folder}")
+    push.after_training(configurations)
 
 
 def _help() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from conf.schema import Configuration
+from conf.schema import Configuration, Suite
 from launch import estimate, needs
 from launch.needs import GIB, Sized
 from models import flops, memory
@@ -45,24 +45,28 @@ def of(configuration: Configuration) -> list[Cost]:
     model = needs.sized("model.path", configuration.model.path)
     steps = configuration.train.steps
     step = estimate.step(configuration, *lengths(configuration))
-    waits, devices = evaluation_seconds(configuration, model), hardware.processes
+    devices = hardware.processes
     if known is not None:  # measured on processors like these
         return [Cost("the whole run", steps * step.flops, known, devices)]
     found = [targets(configuration)] if configuration.imitates and configuration.targets.model else []
     if configuration.samples:
         rollouts = rollout_seconds(configuration, model)
-        found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), devices))
+        held = devices + needs.set_aside(configuration)
+        found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), held))
     found.append(Cost("training", steps * step.train, _times(update_seconds(configuration, model), steps), devices))
-    saves = -(-steps // configuration.train.save_steps)
-    found.append(Cost("evaluation", saves * _evaluation_flops(configuration, model), _times(waits, saves), devices))
-    return found
+    return [*found, evaluation(configuration, model)]
 
 
 def base_evaluation(configuration: Configuration) -> Cost:
     """Scoring the base, once an experiment, on one device."""
     model = needs.sized("model.path", configuration.model.path)
-    seconds = estimate.evaluation_seconds(configuration) or evaluation_seconds(configuration, model)
-    return Cost("evaluating the base", _evaluation_flops(configuration, model), seconds, 1)
+    suites = estimate.scored_at_base(configuration)
+    waits = [
+        estimate.evaluation_seconds(configuration, one) or evaluation_seconds(configuration, model, one)
+        for one in suites
+    ]
+    work = sum(_evaluation_flops(configuration, model, one) for one in suites)
+    return Cost("evaluating the base", work, _added(waits), 1)
 
 
 def update_seconds(configuration: Configuration, model: Sized) -> float | None:
@@ -99,15 +103,17 @@ def traffic(configuration: Configuration, model: Sized) -> float:
 
 
 def rollout_seconds(configuration: Configuration, model: Sized) -> float | None:
-    """Sampling one step's responses: every device its share."""
-    hardware, plan = configuration.hardware, configuration.plan
+    """Sampling one step's responses: every device its share, or all of them those of a server."""
+    hardware, given = configuration.hardware, configuration.rollouts
     prompt, response = lengths(configuration)
-    rows = needs.rows_per_device(configuration)
-    if not plan.vllm_gpu_memory_utilization:
+    rows: float = needs.rows_per_device(configuration)
+    if not configuration.samples_with_vllm:
         places = needs.rows_at_a_time(configuration, configuration.data.max_completion_length)
         return written(configuration, model, needs.numbers(configuration), rows, places, (prompt, response), True)
-    spread = plan.vllm_tensor_parallel_size
-    room = plan.vllm_gpu_memory_utilization * hardware.device_memory_gib * GIB
+    spread = given.vllm_tensor_parallel_size
+    if given.vllm_mode == "server":
+        rows = rows * hardware.processes / spread
+    room = given.vllm_gpu_memory_utilization * hardware.device_memory_gib * GIB
     return served(configuration, model, rows, (prompt, response), room, spread)
 
 
@@ -153,28 +159,34 @@ def written(
     return prompts + rows / count * response * max(reading, products, least)
 
 
-def evaluation_seconds(configuration: Configuration, model: Sized) -> float | None:
-    """One evaluation, by one process, while the others wait."""
-    suite = configuration.suite
-    prompt, response = _evaluated(configuration)
+def evaluation(configuration: Configuration, model: Sized) -> Cost:
+    """Scoring a run's checkpoints, by one process, while the others wait."""
+    times = estimate.scored(configuration)
+    work = sum(count * _evaluation_flops(configuration, model, suite) for suite, count in times)
+    waits = [_times(evaluation_seconds(configuration, model, suite), count) for suite, count in times]
+    return Cost("evaluation", work, _added(waits), configuration.hardware.processes)
+
+
+def evaluation_seconds(configuration: Configuration, model: Sized, suite: Suite) -> float | None:
+    """One evaluation on one device."""
+    sizes = _evaluated(configuration, suite)
     places = min(suite.batch_size, needs.rows_at_a_time(configuration, suite.max_new_tokens))
-    rows = evaluated_responses(configuration)
-    return written(configuration, model, needs.numbers(configuration), rows, places, (prompt, response), True)
+    return written(configuration, model, needs.numbers(configuration), estimate.responses(suite), places, sizes, True)
 
 
-def evaluated_responses(configuration: Configuration) -> int:
-    """Responses of one evaluation: a greedy one and the sampled ones of every item."""
-    suite = configuration.suite
-    return (len(suite.benchmarks) or estimate.BENCHMARKS) * suite.items * (1 + suite.samples)
-
-
-def _evaluated(configuration: Configuration) -> tuple[int, int]:
-    usual = max(1, round(configuration.suite.max_new_tokens * estimate.USUAL_LENGTH))
+def _evaluated(configuration: Configuration, suite: Suite) -> tuple[int, int]:
+    usual = max(1, round(suite.max_new_tokens * estimate.USUAL_LENGTH))
     return lengths(configuration)[0], configuration.plan.response_length or usual
 
 
-def _evaluation_flops(configuration: Configuration, model: Sized) -> float:
-    return evaluated_responses(configuration) * _response_flops(model.shape, *_evaluated(configuration))
+def _evaluation_flops(configuration: Configuration, model: Sized, suite: Suite) -> float:
+    return estimate.responses(suite) * _response_flops(model.shape, *_evaluated(configuration, suite))
+
+
+def _added(seconds: list[float | None]) -> float | None:
+    """Their sum; None where one is unknown."""
+    known = [one for one in seconds if one is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def targets(configuration: Configuration) -> Cost:
@@ -242,7 +254,10 @@ def assumptions(configuration: Configuration) -> dict[str, Any]:
     plan, hardware = configuration.plan, configuration.hardware
     prompt, response = lengths(configuration)
     found: dict[str, Any] = {"plan.prompt_length": prompt, "plan.response_length": response}
-    names = "train_utilization decode_utilization decode_layer_ms link_utilization vllm_gpu_memory_utilization"
+    names = "train_utilization decode_utilization decode_layer_ms link_utilization"
     found |= {f"plan.{name}": getattr(plan, name) for name in names.split()}
+    if configuration.rollouts.use_vllm:
+        share = configuration.rollouts.vllm_gpu_memory_utilization
+        found["rollouts.vllm_gpu_memory_utilization"] = share
     names = "peak_tflops memory_bandwidth_gbs interconnect_gbs network_gbs reserved_gib price_per_device_hour"
     return found | {f"hardware.{name}": getattr(hardware, name) for name in names.split()}

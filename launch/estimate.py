@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.schema import Configuration
+from conf.schema import Configuration, Suite
+from data.suite import benchmarks
 from models import flops
 from models.flops import Shape
 
@@ -12,7 +13,6 @@ GENERATED_PER_SECOND = 12_000.0
 TRAINED_PER_SECOND = 25_000.0
 MEASURED_BYTES = 3.4e6
 USUAL_LENGTH = 0.2  # of the longest response allowed
-BENCHMARKS = 14
 START_SECONDS = 12.0  # imports, loading
 
 # stands in where a model's sizes are unknown: two operations a token, so that work is counted in tokens
@@ -68,23 +68,42 @@ def seconds(configuration: Configuration) -> float | None:
         return None
     train, data, recipe = configuration.train, configuration.data, configuration.recipe
     prompts = train.steps * train.prompts_per_step
-    responses = prompts * configuration.responses_per_prompt
+    rows = prompts * configuration.responses_per_prompt
     length = data.max_completion_length * USUAL_LENGTH
-    generated = responses * length if configuration.samples else 0.0
+    generated = rows * length if configuration.samples else 0.0
     critic = 1 + (recipe.w == "critic_advantage" and recipe.critic == "copy")
-    trained = responses * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations * critic
+    trained = rows * (length + data.max_prompt_length * USUAL_LENGTH) * recipe.num_iterations * critic
+    work = (generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND) / configuration.hardware.processes
+    evaluating = sum(
+        times * (evaluation_seconds(configuration, suite) or 0.0) for suite, times in scored(configuration)
+    )
+    return START_SECONDS + slower * work + evaluating
+
+
+def scored(configuration: Configuration) -> list[tuple[Suite, int]]:
+    """Every suite, and at how many checkpoints of a run it is scored."""
+    train = configuration.train
     saves = -(-train.steps // train.save_steps)
-    work = generated / GENERATED_PER_SECOND + trained / TRAINED_PER_SECOND
-    return START_SECONDS + slower * work + saves * (evaluation_seconds(configuration) or 0.0)
+    every = [configuration.suite, *configuration.suites.values()]
+    return [(one, saves if "save" in one.when else int("end" in one.when)) for one in every]
 
 
-def evaluation_seconds(configuration: Configuration) -> float | None:
-    """Seconds that one evaluation takes."""
-    suite, slower = configuration.suite, _slower(configuration)
+def scored_at_base(configuration: Configuration) -> list[Suite]:
+    """The suites that the base is scored on."""
+    return [one for one in (configuration.suite, *configuration.suites.values()) if "base" in one.when]
+
+
+def responses(suite: Suite) -> int:
+    """Of one evaluation: a greedy one and the sampled ones of every item."""
+    return len(benchmarks(suite)) * suite.items * (1 + suite.samples)
+
+
+def evaluation_seconds(configuration: Configuration, suite: Suite) -> float | None:
+    """Seconds that one evaluation takes; None as for `seconds`."""
+    slower = _slower(configuration)
     if slower is None:
         return None
-    responses = (len(suite.benchmarks) or BENCHMARKS) * suite.items * (1 + suite.samples)
-    return slower * responses * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
+    return slower * responses(suite) * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
 
 
 def total(todo: list[Configuration], prepare: bool) -> float | None:
@@ -96,7 +115,8 @@ def total(todo: list[Configuration], prepare: bool) -> float | None:
     if len(known) < len(times):
         return None
     workers = min(todo[0].hardware.workers, len(todo))
-    first = START_SECONDS + (evaluation_seconds(todo[0]) or 0.0) if prepare else 0.0
+    base = [evaluation_seconds(todo[0], suite) or 0.0 for suite in scored_at_base(todo[0])]
+    first = START_SECONDS + sum(base) if prepare else 0.0
     return first + max(sum(known) / workers, max(known))
 
 

@@ -1,39 +1,85 @@
-"""Evaluate any model on the suite: `python -m launch.evaluate model.path=FOLDER suite.split=test KEY=VALUE ...`.
+"""Evaluate any model on a suite: `python -m launch.evaluate model.path=FOLDER suite=NAME KEY=VALUE ...`.
 
 Without a model: whatever the runs of the experiment still owe of measurements, or where they owe nothing, its base.
+`regrade=true` grades the stored responses of that evaluation again and generates nothing. Ends with 4 where a benchmark
+that was asked for has no score.
 """
 
 import hashlib
+import json
+import os
 from pathlib import Path
-from typing import Any
 
 from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration
-from launch import command, folders, holding, preflight
+from data.suite import FREE
+from launch import command, folders, preflight
 from launch.compose import compose, given
-from launch.progress import progress
+from launch.responses import responses
+from launch.scores import NO_SCORE, check_scored, print_scores
 from launch.training import measure, owing
-from launch.workers import Usage, python_job, run_pool
+from launch.workers import Job, Usage, python_job, run_pool
+
+REGRADE = "regrade=true"
 
 
 def main(arguments: list[str]) -> None:
     """Generate and grade, and print the scores."""
-    configuration = compose(arguments)
+    configuration = compose([argument for argument in arguments if argument != REGRADE])
     preflight.check(configuration)
-    if not (given(arguments, "model.path") or given(arguments, "model")) and made_up(configuration):
+    named = given(arguments, "model.path") or given(arguments, "model") or REGRADE in arguments
+    if not named and made_up(configuration):
         return
-    model = configuration.model.path
-    short = hashlib.sha256(folders.fingerprint(model).encode()).hexdigest()[:8]
-    name = f"{Path(model).name}-{short}-{configuration.suite.split}"
-    folder = folders.experiment_folder(configuration) / "evaluations" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    freeze.write(configuration, folder / "config.yaml")
-    job = python_job("evaluate", "launch.stage", ["evaluate", str(folder)], folder, configuration)
-    with progress(0) as display:
-        run_pool([job], 1, display, Usage())
-    print_scores(read_json(folder / "scores.json"))
+    folder = folder_of(configuration)
+    if REGRADE in arguments:
+        regrade(configuration, folder)
+    else:
+        run(configuration, folder)
+    scores = read_json(folder / "scores.json")
+    print_scores(scores)
     print(f"scores: {folder / 'scores.json'}")
+    check_scored(scores)
+
+
+def folder_of(configuration: Configuration) -> Path:
+    """Where the evaluation of this model on this suite stands: one folder for each of either."""
+    model, suite = configuration.model.path, configuration.suite
+    settings = json.dumps(suite.model_dump(mode="json", exclude=FREE), sort_keys=True)
+    short = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (folders.fingerprint(model), settings)]
+    name = f"{Path(model).name}-{short[0]}-{suite.name}-{suite.split}-{short[1]}"
+    return folders.experiment_folder(configuration) / "evaluations" / name
+
+
+def run(configuration: Configuration, folder: Path) -> None:
+    """Share the items out over processes, and join what they made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with folders.held(folder):
+        freeze.write(configuration, folder / "config.yaml")
+        shares = [_share(configuration, folder, number) for number in range(_processes(configuration))]
+        join = python_job("scores", "launch.stage", ["scores", str(folder)], folder, configuration)
+        with responses(folder) as display:
+            run_pool(shares, len(shares), display, Usage())
+            run_pool([join], 1, display, Usage())
+
+
+def regrade(configuration: Configuration, folder: Path) -> None:
+    """Grade again what stands in and below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    suites = (configuration.suite, *configuration.suites.values())
+    local = {name: path for suite in suites for name, path in suite.local.items()}
+    arguments = ["regrade", str(folder), json.dumps(local), str(configuration.hardware.reward_workers)]
+    job = python_job("regrade", "launch.stage", arguments, folder, configuration)
+    with responses(folder) as display:
+        run_pool([job], 1, display, Usage())
+    print(log_of(job), end="")
+
+
+def log_of(job: Job) -> str:
+    """What this start of a job wrote."""
+    with job.log.open("rb") as file:
+        file.seek(job.log_start)
+        return file.read().decode("utf-8", errors="replace")
 
 
 def made_up(configuration: Configuration) -> bool:
@@ -45,19 +91,30 @@ def made_up(configuration: Configuration) -> bool:
     places = [experiment, *(run for run in runs if folders.done(run))]
     if not any(owing(place) for place in places):
         return False
-    with holding.held(experiment):
+    with folders.held(experiment):
         measure(experiment, runs, configuration, Usage(), everything=True)
     if any(owing(place) for place in places):
-        raise SystemExit(4)
+        raise SystemExit(NO_SCORE)
     return True
 
 
-def print_scores(scores: dict[str, Any]) -> None:
-    """One line a benchmark: greedy score, its interval, and the mean over samples."""
-    for name, score in sorted(scores["benchmarks"].items(), key=lambda pair: (pair[1]["group"], pair[0])):
-        greedy, sampled = score["greedy"], score.get("sampled") or {}
-        line = f"{score['group']:<16}{name:<22}{greedy['score']:6.1f} [{greedy['low']:.1f}, {greedy['high']:.1f}]"
-        print(line + (f"  sampled {sampled['score']:.1f}" if sampled.get("score") is not None else ""))
+def _share(configuration: Configuration, folder: Path, number: int) -> Job:
+    """The job of one process, on a device of its own where there are devices."""
+    of = _processes(configuration)
+    name = "evaluate" if of == 1 else f"evaluate-{number}"
+    arguments = ["evaluate", str(folder), str(number), str(of)]
+    job = python_job(name, "launch.stage", arguments, folder, configuration)
+    job.log = folder / f"{name}.log"
+    if configuration.hardware.device == "cuda" and of > 1:
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(of)))).split(",")
+        job.environment["CUDA_VISIBLE_DEVICES"] = seen[number]
+    return job
+
+
+def _processes(configuration: Configuration) -> int:
+    """As many as a run has devices; on CPUs as many as train side by side."""
+    hardware = configuration.hardware
+    return hardware.processes if hardware.device == "cuda" else hardware.workers
 
 
 if __name__ == "__main__":

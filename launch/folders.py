@@ -1,4 +1,4 @@
-"""Run folders: where they are, and who may use them. A folder belongs to one configuration and one base."""
+"""Run folders: where they are, and who may use them (`held`). A folder belongs to one configuration and one base."""
 
 import hashlib
 from pathlib import Path
@@ -10,6 +10,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from launch import manifest
+from launch.holding import held as held
 from models import seal
 from train import facts, lock
 

@@ -46,6 +46,7 @@ def hub_reachable() -> bool:
 
 def hub_refusal(repository: str, kind: str = "model") -> str | None:
     """Why the hub does not give `repository` to this machine's user, in words; None where it does, or does not say."""
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
@@ -59,7 +60,7 @@ def hub_refusal(repository: str, kind: str = "model") -> str | None:
     except HfHubHTTPError as error:
         status = error.response.status_code
         return f"the hub refuses this machine's token ({status})" if status in (401, 403) else None
-    except OSError:
+    except (HTTPError, OSError):
         return None
     return None
 

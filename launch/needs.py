@@ -107,7 +107,7 @@ def of(configuration: Configuration, micro_batch: int = 0) -> Needs:
     phases = _loading(configuration, model, always)
     if configuration.samples:
         phases["rollouts"] = always | _rollouts(configuration, model)
-    asleep = not configuration.samples or configuration.plan.vllm_enable_sleep_mode
+    asleep = not colocated(configuration) or configuration.rollouts.vllm_enable_sleep_mode
     for name, parts in _update(configuration, model, micro_batch or configuration.recipe.micro_batch_size).items():
         phases[name] = always | parts | ({} if asleep else _vllm(configuration))
     phases["evaluation"] = always | _evaluation(configuration, model)
@@ -120,7 +120,20 @@ def of(configuration: Configuration, micro_batch: int = 0) -> Needs:
 def _states(configuration: Configuration, model: Sized, total: float, learned: float) -> States:
     hardware = configuration.hardware
     spread = (hardware.zero_stage, hardware.offload, hardware.processes)
-    return memory.states(model.own, total, learned, numbers(configuration), *spread)
+    found = memory.states(model.own, total, learned, numbers(configuration), *spread)
+    return replace(found, parameters=found.parameters - saved(configuration, model) * round(total / model.own.total))
+
+
+def saved(configuration: Configuration, model: Sized) -> float:
+    """Bytes that 4 bits save on every copy of the base."""
+    if configuration.model.quantization == "none":
+        return 0.0
+    return (numbers(configuration).parameters - memory.NF4_BYTES) * model.own.layers * model.own.layer
+
+
+def _whole(configuration: Configuration, model: Sized) -> float:
+    """Bytes of a whole base on a device."""
+    return numbers(configuration).parameters * model.own.total - saved(configuration, model)
 
 
 def _always(configuration: Configuration, model: Sized, policy: States, both: States) -> Parts:
@@ -137,7 +150,7 @@ def _copies(configuration: Configuration, model: Sized) -> float:
     )  # an adapter is switched off instead
     count = _copied(configuration) + bool(reference)
     share = configuration.hardware.processes if configuration.hardware.zero_stage == 3 else 1
-    return count * numbers(configuration).parameters * model.own.total / share
+    return count * _whole(configuration, model) / share
 
 
 def _copied(configuration: Configuration) -> int:
@@ -155,22 +168,36 @@ def _loading(configuration: Configuration, model: Sized, always: Parts) -> dict[
         found["loading"] = {"whole model": width * with_critic(configuration, model)[0]}
     if _copied(configuration):
         found["loading a copy"] = always | {"whole model": width * model.own.total}
+    if configuration.model.quantization != "none":  # packed tensor by tensor as it is read
+        found = {name: parts | {"whole model": _whole(configuration, model)} for name, parts in found.items()}
     return found
 
 
 def _rollouts(configuration: Configuration, model: Sized) -> Parts:
-    """Sampling, by the project's generator or by vLLM in the same devices."""
-    if configuration.plan.vllm_gpu_memory_utilization:
-        return _vllm(configuration)
+    """Sampling, by the project's generator, or by vLLM in the same devices or in others."""
+    if configuration.samples_with_vllm:
+        return _vllm(configuration) if colocated(configuration) else {}
     rows = rows_at_a_time(configuration, configuration.data.max_completion_length)
-    whole = numbers(configuration).parameters * model.own.total if configuration.hardware.zero_stage == 3 else 0
+    whole = _whole(configuration, model) if configuration.hardware.zero_stage == 3 else 0
     return _some({"gathered model": whole} | _writing(configuration, model, rows, _longest(configuration)))
 
 
 def _vllm(configuration: Configuration) -> Parts:
     """vLLM takes its share of a whole device, for weights and cache."""
     whole = capacity(configuration) + configuration.hardware.reserved_gib * GIB
-    return _some({"vLLM": configuration.plan.vllm_gpu_memory_utilization * whole})
+    return _some({"vLLM": configuration.rollouts.vllm_gpu_memory_utilization * whole})
+
+
+def colocated(configuration: Configuration) -> bool:
+    """Whether vLLM samples in the devices that train."""
+    return configuration.samples_with_vllm and configuration.rollouts.vllm_mode == "colocate"
+
+
+def set_aside(configuration: Configuration) -> int:
+    """Devices of this machine for a server that the run starts."""
+    given = configuration.rollouts
+    starts = configuration.samples_with_vllm and given.vllm_mode == "server" and not given.vllm_server_base_url
+    return given.vllm_tensor_parallel_size if starts else 0
 
 
 def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dict[str, Parts]:
@@ -192,11 +219,15 @@ def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dic
 
 
 def _evaluation(configuration: Configuration, model: Sized) -> Parts:
-    """Under ZeRO the first process reads the checkpoint again, whole, beside what it trains."""
-    suite = configuration.suite
-    length = configuration.data.max_prompt_length + suite.max_new_tokens
-    rows = min(suite.batch_size, rows_at_a_time(configuration, suite.max_new_tokens))
-    whole = numbers(configuration).parameters * model.own.total if configuration.hardware.zero_stage else 0
+    """Under ZeRO the first process reads the checkpoint again, whole, beside what it trains. Of several suites the one
+    with the most tokens at a time."""
+    every = [configuration.suite, *configuration.suites.values()]
+    sizes = [
+        (min(one.batch_size, rows_at_a_time(configuration, one.max_new_tokens)), one.max_new_tokens) for one in every
+    ]
+    rows, limit = max(sizes, key=lambda size: size[0] * (configuration.data.max_prompt_length + size[1]))
+    length = configuration.data.max_prompt_length + limit
+    whole = _whole(configuration, model) if configuration.hardware.zero_stage else 0
     return _some({"whole model": whole} | _writing(configuration, model, rows, length))
 
 

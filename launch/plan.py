@@ -227,7 +227,7 @@ def _gib(parts: dict[str, float]) -> dict[str, float]:
 
 def _sampled(configuration: Configuration) -> int:
     """Rows that the project's generator writes at a time while it trains; 0 where it does not."""
-    own = configuration.samples and not configuration.plan.vllm_gpu_memory_utilization
+    own = configuration.samples and not configuration.rollouts.use_vllm
     return needs.rows_at_a_time(configuration, configuration.data.max_completion_length) if own else 0
 
 

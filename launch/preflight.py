@@ -9,7 +9,7 @@ from pathlib import Path
 import models
 from conf.errors import UserError
 from conf.schema import Configuration, Hardware
-from launch import hosts, machine
+from launch import extras, hosts, machine, needs
 from models.folder import check_sealed, is_hub_id
 from train import retention, trackers
 
@@ -21,6 +21,7 @@ def check(configuration: Configuration, runs: int = 1) -> None:
     """UserError for a missing device, model or data set, and for an output folder that cannot take `runs` runs."""
     _check_device(configuration)
     _check_processes(configuration)
+    extras.check(configuration)
     _check_model(configuration)
     _check_data(configuration)
     _check_logger(configuration)
@@ -54,7 +55,7 @@ def _check_processes(configuration: Configuration) -> None:
         change = f"name the machines, hardware.hosts=[...], or set hardware.launcher=slurm{_here_instead(hardware)}"
         raise UserError(f"hardware.nodes={hardware.nodes}", "nothing says which machines these are", change)
     if hardware.launcher != "slurm" and hardware.device == "cuda":
-        _check_own_devices(hardware)
+        _check_own_devices(hardware, needs.set_aside(configuration))
     if hardware.zero_stage and find_spec("deepspeed") is None:
         change = "`pip install -c constraints.txt -e '.[gpu]'`, or set hardware.zero_stage=0"
         raise UserError(f"hardware.zero_stage={hardware.zero_stage}", "the package deepspeed is not installed", change)
@@ -65,14 +66,15 @@ def _here_instead(hardware: Hardware) -> str:
     return f"; hardware.nodes=1 hardware.processes={each} is one machine"
 
 
-def _check_own_devices(hardware: Hardware) -> None:
-    """Refuse more processes on this machine than it has CUDA devices."""
+def _check_own_devices(hardware: Hardware, aside: int) -> None:
+    """Refuse more processes on this machine than it has CUDA devices, those set `aside` for a server left out."""
     devices, each = len(machine.devices()), hardware.processes // hardware.nodes
-    if _here(hardware) and each > devices:
+    if _here(hardware) and each + aside > devices:
         given = f"hardware.processes={hardware.processes}"
+        given += f" and {aside} for the vLLM server (rollouts.vllm_tensor_parallel_size)" if aside else ""
         on = f" on each of hardware.nodes={hardware.nodes}" if hardware.nodes > 1 else ""
         why = f"each takes a CUDA device{on}, and this machine has {devices}"
-        raise UserError(given, why, f"set hardware.processes={devices * hardware.nodes}")
+        raise UserError(given, why, f"set hardware.processes={max(1, devices - aside) * hardware.nodes}")
     if hardware.workers > 1 < hardware.processes:
         given = f"hardware.workers={hardware.workers} with hardware.processes={hardware.processes}"
         raise UserError(given, "two runs would take the same CUDA devices", "set hardware.workers=1")

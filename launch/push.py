@@ -7,7 +7,6 @@ The token is the environment's or `hf auth login`'s; it is in no file and in no 
 import sys
 from pathlib import Path
 
-from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json, write_json
 from conf.schema import Configuration
@@ -21,7 +20,7 @@ FILE = "pushed.json"  # in a run's folder: what the hub has of it
 
 
 def main(arguments: list[str]) -> None:
-    """Upload every finished run of the experiment; what the hub has already is left. UserError for the first failure."""
+    """Upload every finished run of the experiment; what the hub has already is left. UserError where one fails."""
     configuration = compose(arguments)
     experiment = folders.experiment_folder(configuration)
     runs = [run for run in sorted(experiment.glob("arms/*/seed-*")) if folders.done(run)]
@@ -58,15 +57,17 @@ def upload(configuration: Configuration, run: Path) -> str:
     check_sealed(checkpoint)
     card.write(run, checkpoints.step_of(checkpoint))
     names = [*seal.of_model(checkpoint), *(name for name in seal.LATER if (checkpoint / name).is_file())]
-    now = {"repository": repository(configuration, run), "files": seal.digests(checkpoint, names)}
+    name = repository(configuration, run)
+    now = {"repository": name, "files": seal.digests(checkpoint, names)}
     before = read_json(run / FILE) if (run / FILE).is_file() else {}
     if now | {"url": before.get("url")} != before:
-        write_json(run / FILE, now | {"url": _sent(configuration, checkpoint, names, now["repository"])})
+        write_json(run / FILE, now | {"url": _sent(configuration, checkpoint, names, name)})
     return str(read_json(run / FILE)["url"])
 
 
 def _sent(configuration: Configuration, checkpoint: Path, names: list[str], name: str) -> str:
     """Make the repository where it is missing, and one commit of the files."""
+    from httpx2 import HTTPError  # what huggingface_hub speaks with the network through
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -75,7 +76,12 @@ def _sent(configuration: Configuration, checkpoint: Path, names: list[str], name
     try:
         api.create_repo(name, private=hub.private_repo, exist_ok=True)
         made = api.upload_folder(repo_id=name, folder_path=checkpoint, allow_patterns=names, commit_message=words)
-    except (OSError, ValueError, RuntimeError) as error:  # of the network, of what the hub refuses, of a cut upload
+    except (
+        HTTPError,
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # of the network, of what the hub refuses, of a cut upload
         refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403)
         said = " ".join(str(error).split())[:300] or type(error).__name__
         change = "`hf auth login` with a token that may write there" if refused else "look at the network and the name"

@@ -1,17 +1,30 @@
 """What needs a process of its own, for it loads torch or draws: `python -m launch.stage STAGE FOLDER`."""
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conf import freeze
 from conf.errors import ending
+from conf.schema import Configuration
+
+if TYPE_CHECKING:
+    from evaluation.run import Task
 
 
 def main(arguments: list[str]) -> None:
     """Run one stage on a folder."""
-    stage, folder = arguments
-    work = {"report": report, "evaluate": evaluate_model, "targets": make_targets}[stage]
-    code = ending(lambda: work(Path(folder)), Path(folder))
+    stage, folder, *more = arguments
+    stages: dict[str, Callable[..., None]] = {
+        "report": report,
+        "evaluate": evaluate_model,
+        "scores": score_model,
+        "regrade": regrade,
+        "targets": make_targets,
+    }
+    code = ending(lambda: stages[stage](Path(folder), *more), Path(folder))
     if code:
         raise SystemExit(code)
 
@@ -23,19 +36,45 @@ def report(folder: Path) -> None:
     write_report(folder)
 
 
-def evaluate_model(folder: Path) -> None:
-    """Evaluate the model of folder/config.yaml into folder."""
-    import models
-    from evaluation.run import evaluate
+def evaluate_model(folder: Path, number: str, of: str) -> None:
+    """One process's share of what the model of folder/config.yaml has to answer."""
+    from evaluation.run import respond
     from models.loading import load_configured
     from train.worker import settle
 
     configuration = freeze.read(folder / "config.yaml")
-    path = configuration.model.path
     settle(configuration, folder)
     model, tokenizer = load_configured(configuration, read_only=True)
+    for task in _unfinished(configuration, folder):
+        respond(task, model, tokenizer, (int(number), int(of)))
+
+
+def score_model(folder: Path) -> None:
+    """Join what all processes have made, and score it."""
+    from evaluation.run import score
+
+    for task in _unfinished(freeze.read(folder / "config.yaml"), folder):
+        score(task)
+
+
+def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
+    """The evaluations of a model that folder/config.yaml asks for and that do not stand there yet."""
+    import models
+    from evaluation.run import FEW_SHOTS, Task, is_finished
+
+    path = configuration.model.path
     digest = models.digest(path)
-    evaluate(model, tokenizer, configuration, folder, step=0, label=path, model_digest=digest)
+    tasks = [Task(configuration, folder, 0, path, digest)]
+    if configuration.suite.shots:
+        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True))
+    return [task for task in tasks if not is_finished(task)]
+
+
+def regrade(folder: Path, local: str, workers: str) -> None:
+    """Grade the stored responses of every evaluation below the folder again; `local`: suite.local as JSON."""
+    from evaluation.regrade import regrade_all
+
+    regrade_all(folder, json.loads(local), int(workers))
 
 
 def make_targets(folder: Path) -> None:

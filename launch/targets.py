@@ -19,7 +19,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from data import endpoint, targets
-from launch import command, folders, holding, preflight
+from launch import command, folders, preflight
 from launch.compose import compose
 from launch.workers import Job, Usage, environment, python_job, run_pool
 from models.folder import is_hub_id
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     folder = place(configuration)
     if targets.backend(configuration) == "endpoint" and not (folder / "manifest.json").exists():
         endpoint.connect(configuration.targets)  # its refusal costs a second here, and minutes after the compile step
-    with holding.held(folder):
+    with folders.held(folder):
         freeze.write(configuration, folder / "config.yaml")
         job = python_job("targets", "launch.stage", ["targets", str(folder)], folder, configuration)
         job.environment = _environment(configuration)

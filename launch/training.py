@@ -7,7 +7,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration, Where
-from launch import estimate, folders, holding, preflight, ranks
+from launch import estimate, folders, preflight, ranks
 from launch.progress import progress
 from launch.workers import Job, Usage, python_job, run_pool
 from train import measuring
@@ -25,7 +25,7 @@ def train_all(
     every = experiment_of or configurations
     shared = every[0]
     preflight.check(shared, len(every))
-    with holding.held(folders.experiment_folder(shared)):
+    with folders.held(folders.experiment_folder(shared)):
         experiment = folders.freeze_experiment(shared)
         runs = [folders.freeze_run(configuration) for configuration in configurations]
         todo = [(run, given) for run, given in zip(runs, configurations, strict=True) if not folders.done(run)]

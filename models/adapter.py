@@ -35,3 +35,13 @@ def adapted(configuration: Configuration, model: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(configuration.seed, "adapter"))
         return get_peft_model(model, config, autocast_adapter_dtype=configuration.hardware.zero_stage != 3)
+
+
+def keep_precision(configuration: Configuration, model: Any) -> None:
+    """Have what is trained beside a base of 4 bits in float32 again: TRL's trainers make bfloat16 of it, in which small
+    updates round away."""
+    if configuration.model.quantization == "none":
+        return
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()

@@ -1,6 +1,7 @@
 """The one generator: SFT targets, rollouts and evaluation sample through it, with one random stream a row."""
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ import torch
 from conf.errors import UserError
 from models import plain
 from models.draws import best, pick, uniforms
+from models.engine import Engine, fields
 from models.slots import Slots, parameters
 
 Progress = Callable[[int, int], None]
 Logps = list[list[float]]  # natural log-probability of each token, a list a row
+Ended = Callable[[dict[int, tuple[list[int], list[float]]]], None]  # row -> its response, and its tokens' logps
 
 READ_TOKENS = 16384  # of prompts read in one forward pass, where rows can join others
 READ_PADDING = 256  # tokens of padding that are worth a forward pass of its own
@@ -35,21 +38,28 @@ def generate(
     batch_tokens: int | None = None,
     logps: Logps | None = None,
     progress: Progress | None = None,
+    ended: Ended | None = None,
+    ended_seconds: float = math.inf,
 ) -> list[list[int]]:
     """Responses in the order of `prompts`, each ending in `end_id` unless cut at `max_new_tokens`.
 
     Temperature 0 is greedy. Otherwise row i samples from its own stream `seeds[i]`, so what it draws does not depend on
     its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
     full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
-    read once, and a row that ends makes room for one that waits. A list given as `logps` is filled with the
-    log-probability that each token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears
-    how many rows of all have ended.
+    read once, and a row that ends makes room for one that waits. In place of a model there may be an engine
+    (models/engine.py), which has its own batches. A list given as `logps` is filled with the log-probability that each
+    token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears how many rows of all have
+    ended; `ended` is given each row once, at the end, and every `ended_seconds` before it.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
             f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
         )
+    if isinstance(model, Engine):
+        asked = [fields(end_id, max_new_tokens, temperature, seeds[i] if seeds else None) for i in range(len(prompts))]
+        return _asked(model, prompts, asked, logps, progress, ended, ended_seconds)
     writing = _Writing(prompts, end_id, max_new_tokens, temperature, seeds)
+    told = time.monotonic()
     with evaluating(model), torch.inference_mode():
         slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
         while writing.waiting or (slots and slots.rows):
@@ -62,9 +72,40 @@ def generate(
                 writing.step(slots)
             if progress:
                 progress(writing.ended, len(prompts))
+            if ended and writing.untold and time.monotonic() - told > ended_seconds:
+                ended(writing.news())
+                told = time.monotonic()
+    if ended and writing.untold:
+        ended(writing.news())
     if logps is not None:
         logps[:] = writing.logps()
     return writing.responses
+
+
+def _asked(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    asked: Sequence[dict[str, Any]],
+    logps: Logps | None,
+    progress: Progress | None,
+    ended: Ended | None,
+    ended_seconds: float,
+) -> list[list[int]]:
+    """`generate` by an engine, which is asked for each row with the `asked` fields."""
+    found: list[list[int]] = []
+    drawn: Logps = []
+    told, begin = time.monotonic(), 0
+    for response, own in engine.write(prompts, asked):
+        found.append(response)
+        drawn.append(own)
+        if progress:
+            progress(len(found), len(prompts))
+        if ended and (len(found) == len(prompts) or time.monotonic() - told > ended_seconds):
+            ended({row: (found[row], drawn[row]) for row in range(begin, len(found))})
+            told, begin = time.monotonic(), len(found)
+    if logps is not None:
+        logps[:] = drawn
+    return found
 
 
 class _Writing:
@@ -85,7 +126,9 @@ class _Writing:
         self.draws: dict[int, np.ndarray] = {}  # of the rows being written
         self.logits: list[torch.Tensor] = []  # of their next tokens, in as many parts as joined
         self.drawn: list[tuple[list[int], torch.Tensor]] = []  # rows, and log-probabilities of their tokens, by step
+        self.read: Logps = [[] for _ in prompts]  # off the device: of the tokens of `responses`, and of what follows
         self.ended = 0
+        self.untold: list[int] = []  # rows that have ended since the last `news`
 
     def places(self, rows: Sequence[int], batch_size: int, batch_tokens: int | None) -> int:
         """Rows that may be written at a time, these among them."""
@@ -125,6 +168,7 @@ class _Writing:
                 going.append(place)
             else:
                 self.draws.pop(row, None)
+                self.untold.append(row)
         if len(going) < len(tokens):
             self.ended += len(tokens) - len(going)
             tokens = tokens[slots.keep(going)]
@@ -140,14 +184,21 @@ class _Writing:
             self.responses[row] = response
         self.drawn += [(rows, of_column) for of_column in logps]
         self.ended += len(rows)
+        self.untold += rows
 
     def logps(self) -> Logps:
         """Of every token of the responses."""
-        found: Logps = [[] for _ in self.prompts]
         for rows, drawn in self.drawn:
             for row, logp in zip(rows, drawn.tolist(), strict=True):
-                found[row].append(logp)
-        return [own[: len(response)] for own, response in zip(found, self.responses, strict=True)]
+                self.read[row].append(logp)
+        self.drawn.clear()
+        return [own[: len(response)] for own, response in zip(self.read, self.responses, strict=True)]
+
+    def news(self) -> dict[int, tuple[list[int], list[float]]]:
+        """The rows that have ended since this was last asked."""
+        logps, rows = self.logps(), self.untold
+        self.untold = []
+        return {row: (self.responses[row], logps[row]) for row in rows}
 
     def _next(self, room: int, tokens: float, padding: float) -> list[int]:
         """Up to `room` waiting rows, of which so many tokens are to be read at most, and so many of padding."""

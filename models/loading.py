@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from conf.errors import UserError
 from conf.schema import Configuration
@@ -54,10 +54,14 @@ def load(
     spread: bool = False,
     eos_token: str = "",
     pad_token: str = "",
+    quantization: str = "none",
+    compute_dtype: str = "",
+    use_liger_kernel: bool = False,
 ) -> tuple[Any, Any]:
     """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones.
 
     `spread`: over the processes, where ZeRO-3 is set up and all of them come here; otherwise whole in this one.
+    `compute_dtype`: that products with weights of 4 bits are computed in; `dtype` where empty.
     """
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token)
@@ -68,8 +72,44 @@ def load(
             attn_implementation=attn_implementation,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
+            **(_four_bits(compute_dtype or dtype, device) if quantization == "nf4" else {}),
         )
-    return model.to(device).eval(), tokenizer
+    if quantization == "nf4":
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        for module in model.modules():  # on some processors bitsandbytes would sample in bfloat16 whatever is asked for
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+    if use_liger_kernel:
+        _apply_liger(model, path)
+    return (model if quantization == "nf4" else model.to(device)).eval(), tokenizer
+
+
+def _four_bits(compute_dtype: str, device: str) -> dict[str, Any]:
+    """Weights of linear layers in NF4, quantization constants too, as they are read (QLoRA, arXiv:2305.14314)."""
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
+    )
+    return {
+        "quantization_config": config,
+        "device_map": {"": torch.cuda.current_device() if device == "cuda" else device},
+    }
+
+
+def _apply_liger(model: Any, path: str) -> None:
+    """Liger's kernels for one model's layers. Not those for its loss, which both trainers compute in pieces already."""
+    from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN
+    from transformers.integrations.liger import apply_liger_kernel
+
+    kind = model.config.model_type
+    if kind not in MODEL_TYPE_TO_APPLY_LIGER_FN:
+        why = f"liger-kernel has no kernels for a {kind}"
+        raise UserError(f"model.use_liger_kernel=true with model.path={path}", why, "set model.use_liger_kernel=false")
+    apply_liger_kernel(model, {"fused_linear_cross_entropy": False})
 
 
 @contextmanager
@@ -115,4 +155,7 @@ def load_configured(
         spread=spread,
         eos_token=given.eos_token,
         pad_token=given.pad_token,
+        quantization=given.quantization,
+        compute_dtype="bfloat16" if configuration.hardware.mixed_precision == "bf16" else given.dtype,
+        use_liger_kernel=given.use_liger_kernel,
     )

@@ -16,8 +16,9 @@ MOMENTS = 2  # of AdamW, each as wide as the numbers it updates
 BUCKET = 5 * 10**8  # gradients that ZeRO-1 and ZeRO-2 reduce at a time: DeepSpeed's reduce_bucket_size
 LIVE = 10**9  # parameters that ZeRO-3 holds whole at a time: DeepSpeed's stage3_max_live_parameters
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768  # of the tile of logits in TRL's chunked head
-
-
+# of a parameter in NF4 with double quantization: 4 bits, 8 more for every 64, 32 more for every 256 of these
+# (Dettmers et al. 2023, arXiv:2305.14314, section 3)
+NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 WIDTHS = {"float32": 4, "bfloat16": 2}
 
 

@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+Shots = Sequence[tuple[str, str]]  # prompts with their responses
 
-def prompt_ids(tokenizer: Any, prompt: str, **template: Any) -> list[int]:
+
+def prompt_ids(tokenizer: Any, prompt: str, shots: Shots = (), **template: Any) -> list[int]:
     """The prompt as one user turn of the chat template, up to where the assistant begins to write.
 
-    `template` goes to a teacher's template (`enable_thinking`); the base and all arms are rendered without.
+    `shots` stand before it as earlier turns. `template` goes to a teacher's template (`enable_thinking`); the base and
+    all arms are rendered without.
     """
-    messages = [{"role": "user", "content": prompt}]
+    before = [(("user", asked), ("assistant", answered)) for asked, answered in shots]
+    messages = [{"role": role, "content": text} for pair in before for role, text in pair]
+    messages.append({"role": "user", "content": prompt})
     return list(
         tokenizer.apply_chat_template(
             messages, tokenize=True, add_generation_prompt=True, return_dict=True, **template

@@ -10,10 +10,13 @@ from typing import Any, Literal, get_args
 from rewards.extraction import Extraction, last_boxed, last_stated
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Verdict, compared
 
-Mode = Literal["exact", "normalised", "contains", "one_of", "label", "f1"]
+Mode = Literal["exact", "normalised", "contains", "one_of", "label", "f1", "list", "set"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_TEX = re.compile(r"\\(?:text|texttt|textbf|mathrm|mathtt|mathbf)\s?\{([^{}]*)\}")  # a word set in type
+_SET = re.compile(r"\\[{},;! ]|[\[\](){}$\"'`]|\\(?:left|right|quad)(?![a-zA-Z])")  # what a list may stand in
+_BETWEEN = re.compile(r"[,;\s]+(?:and\s+)?")
 
 
 def normalise(text: str) -> str:
@@ -45,6 +48,12 @@ def _overlap(answer: list[str], gold: list[str]) -> float:
     return 2 * (Counter(answer) & Counter(gold)).total() / (len(answer) + len(gold))
 
 
+def words(text: str) -> list[str]:
+    """The words of a list, in order: what commas, semicolons, blanks and a last "and" part; brackets are no part."""
+    plain = _SET.sub(" ", _TEX.sub(r" \1 ", text)).replace("\u2212", "-").strip(" \n.,;")
+    return [word for word in _BETWEEN.split(plain) if word]
+
+
 def judge(
     response: str,
     reference: Any,
@@ -54,6 +63,7 @@ def judge(
     threshold: float = 1.0,
     leave_one_out: bool = False,
     among: Sequence[str] = (),
+    asked: Literal["whole", "boxed"] = "whole",
     also: Sequence[str] = (),
 ) -> Verdict:
     """Compare text with a reference, or with a list of them, any of which may match.
@@ -61,16 +71,20 @@ def judge(
     `exact` after stripping, `normalised`, `contains` (the reference in it, both normalised), `one_of` (of the texts
     `among`, as written, the response names the reference and no other: HaluEval's "Yes" and "No"), `label` (the same by
     whole words, whatever their case: with `aware` the label that a statement, the last line or the first begins with or
-    holds alone; else the response is the label and nothing else), or `f1`: right where `f1`, which is also the
-    verdict's `score`, reaches `threshold`. `threshold` and `leave_one_out` concern `f1` alone. `also` are further
-    references, any of which may match.
+    holds alone; else the response is the label and nothing else), `list` (the same words in the same order, however
+    parted and bracketed), `set` (the same in any order), or `f1`: right where `f1`, which is also the verdict's
+    `score`, reaches `threshold`. `threshold` and `leave_one_out` concern `f1` alone. `also` are further references, any
+    of which may match.
     The whole response is compared; with `aware` also what it clearly states: boxed, "the answer is ...", its last line.
+    Where the prompt `asked` for a box, `strict` and `paper` compare what stands in the last one, and nothing else.
     """
-    _check(mode, threshold, among)
+    _check(mode, threshold, among, asked)
     golds = _references([*_listed(reference), *also], mode)
     if golds is None:
         return BAD_REFERENCE
-    answers = _answers(response, extraction)
+    answers = [_plain(last_boxed(response) or "")] if asked == "boxed" else []
+    if extraction == "aware" or asked == "whole":
+        answers = [answer for answer in answers if answer] or _answers(response, extraction)
     if mode == "f1":
         score, answer = max((f1(answer, golds, leave_one_out), answer) for answer in answers)
         return replace(compared(score >= threshold, answer) if answer else NO_ANSWER, score=score)
@@ -93,6 +107,11 @@ def _answers(response: str, extraction: Extraction) -> list[str]:
         return [whole]
     stated = (last_boxed(whole) or last_stated(whole) or whole.splitlines()[-1]).strip()
     return [whole] if stated in ("", whole) else [whole, stated]
+
+
+def _plain(boxed: str) -> str:
+    """What stands in a box, without the commands that set it in type."""
+    return _TEX.sub(r"\1", boxed).strip().strip("$").strip()
 
 
 def _one_of(answer: str, golds: Sequence[str], among: Sequence[str]) -> Verdict:
@@ -121,13 +140,15 @@ def _label(answers: Sequence[str], golds: Sequence[str], among: Sequence[str], e
     return Verdict("wrong", "ambiguous", ",".join(named)) if named else NO_ANSWER
 
 
-def _check(mode: str, threshold: float, among: Sequence[str]) -> None:
+def _check(mode: str, threshold: float, among: Sequence[str], asked: str) -> None:
     if mode not in get_args(Mode):
         raise ValueError(f"unknown mode {mode!r} of the text verifier; use {', '.join(get_args(Mode))}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold!r} of the text verifier; use a number above 0 and at most 1")
     if mode in ("one_of", "label") and len(among) < 2:
         raise ValueError(f"mode {mode} of the text verifier chooses among two texts or more; name them in `among`")
+    if asked not in ("whole", "boxed"):
+        raise ValueError(f"asked {asked!r} of the text verifier; use whole or boxed")
 
 
 def _listed(reference: Any) -> list[Any]:
@@ -138,7 +159,9 @@ def _references(golds: Sequence[Any], mode: str) -> list[str] | None:
     """Every reference, or None where one is no text or none has anything to compare."""
     if not all(isinstance(gold, str) for gold in golds):
         return None
-    usable = [gold for gold in golds if (gold.strip() if mode == "exact" else normalise(gold))]
+    usable = [gold for gold in golds if (words if mode in ("list", "set") else normalise)(gold)]
+    if mode == "exact":
+        usable = [gold for gold in golds if gold.strip()]
     if not usable:
         return None
     return list(golds) if mode == "f1" else usable
@@ -147,5 +170,8 @@ def _references(golds: Sequence[Any], mode: str) -> list[str] | None:
 def _match(answer: str, gold: str, mode: str) -> bool:
     if mode == "exact":
         return answer == gold.strip()
+    if mode in ("list", "set"):
+        ordered = list if mode == "list" else sorted
+        return ordered(words(answer)) == ordered(words(gold))
     given, wanted = normalise(answer), normalise(gold)
     return given == wanted if mode == "normalised" else f" {wanted} " in f" {given} "

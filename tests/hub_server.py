@@ -26,6 +26,7 @@ class Hub(ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}
         self.seen: list[tuple[str, str, str | None]] = []
         self.commits = 0
+        self.known = TOKEN
         self.breaks = ""  # a part of the paths at which it answers 500
 
     @property
@@ -89,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         return bool(status) or repository not in self.server.files
 
     def _known(self) -> bool:
-        known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        known = self.headers.get("Authorization") == f"Bearer {self.server.known}"
         if not known:
             self._say(401, {"error": "Invalid credentials in Authorization header"})
         return known

@@ -6,10 +6,13 @@ sum over the vocabulary. `k3` is base/pi - 1 - log(base/pi) of the response's ow
 teacher's.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
+from torch.nn import Linear
+from torch.nn.functional import linear, pad
 
 from models.draws import NUMBERS
 from models.generation import evaluating
@@ -17,6 +20,9 @@ from models.slots import parameters
 from train import sharded
 
 EXACT, K3 = "kl_base/exact", "kl_base/k3"
+SCALED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier", "lm_head_multiplier")
+
+Head = Callable[[torch.Tensor], torch.Tensor]  # hidden states [..., hidden size] -> logits [..., vocabulary]
 
 
 @torch.no_grad()
@@ -24,7 +30,8 @@ def divergence(
     policy: Any, base: Any, ids: torch.Tensor, attention: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(exact, k3) [rows, columns] in nats, float32: in each state in which a token of `ids` under `mask` was chosen;
-    anything where `mask` is 0. All three are [rows, columns], padded on either side."""
+    anything where `mask` is 0. All three are [rows, columns], padded on either side. Never are more than NUMBERS
+    probabilities of a model there at a time, or those of one state."""
     first = int(mask.any(0).int().argmax()) if mask.any() else ids.shape[1] - 1
     first = max(1, first)  # nothing comes before the first column
     kept = ids.shape[1] - first
@@ -32,7 +39,7 @@ def divergence(
     rows = 1 if sharded.spread(policy) else max(1, NUMBERS // (kept * vocabulary))  # equally many passes everywhere
     with evaluating(policy):
         found = [
-            _divergence(policy, base, *piece, kept)
+            _divergence(policy, base, *piece, kept, max(1, NUMBERS // vocabulary))
             for piece in zip(ids.split(rows), attention.split(rows), strict=True)
         ]
     exact, k3 = (pad(torch.cat(parts), (first, 0)) for parts in zip(*found, strict=True))
@@ -40,16 +47,61 @@ def divergence(
 
 
 def _divergence(
-    policy: Any, base: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int
+    policy: Any, base: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int, states: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the last `kept` tokens [rows, kept]."""
-    now, before = (_last(one, ids, attention, kept) for one in (policy, base))
-    chosen = (before - now).gather(-1, ids[:, -kept:, None])[..., 0]
-    return (now.exp() * (now - before)).sum(-1), chosen.exp() - chosen - 1
+    """Of the last `kept` tokens [rows, kept], in pieces of so many states."""
+    hidden = [_hidden(one, ids, attention, kept).flatten(0, 1) for one in (policy, base)]
+    chosen = ids[:, -kept:].reshape(-1)
+    with ExitStack() as stack:
+        heads = [stack.enter_context(_head(one)) for one in (policy, base)]
+        found = []
+        for begin in range(0, len(chosen), states):
+            here = slice(begin, begin + states)
+            now, before = (head(own[here]).float().log_softmax(-1) for head, own in zip(heads, hidden, strict=True))
+            drift = (before - now).gather(-1, chosen[here, None])[:, 0]
+            found.append(((now.exp() * (now - before)).sum(-1), drift.exp() - drift - 1))
+    exact, k3 = (torch.cat(parts).view(len(ids), kept) for parts in zip(*found, strict=True))
+    return exact, k3
 
 
-def _last(model: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int) -> torch.Tensor:
-    """Log-probabilities [rows, kept, vocabulary] that the last `kept` tokens were chosen from."""
-    some = {"logits_to_keep": kept + 1} if "logits_to_keep" in parameters(model) else {}
-    logits = model(input_ids=ids, attention_mask=attention, **some).logits
-    return logits[:, -kept - 1 : -1].float().log_softmax(-1)
+def _hidden(model: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int) -> torch.Tensor:
+    """Hidden states [rows, kept, hidden size] that the last `kept` tokens were chosen from, of one whole pass; logits
+    [rows, kept, vocabulary] where the model scales them on the way."""
+    decoder = _decoder(model)
+    if _scales(decoder):
+        logits: torch.Tensor = model(input_ids=ids, attention_mask=attention).logits
+        return logits[:, -kept - 1 : -1]
+    seen: list[torch.Tensor] = []
+    hook = decoder.base_model.register_forward_hook(lambda *call: seen.append(call[2][0]))
+    some = {"logits_to_keep": 1} if "logits_to_keep" in parameters(decoder) else {}
+    try:
+        model(input_ids=ids, attention_mask=attention, **some)
+    finally:
+        hook.remove()
+    return seen[0][:, -kept - 1 : -1]
+
+
+@contextmanager
+def _head(model: Any) -> Iterator[Head]:
+    """What makes logits of `_hidden`, the same in every process."""
+    decoder = _decoder(model)
+    head = decoder.get_output_embeddings()
+    if _scales(decoder):
+        yield lambda logits: logits
+    elif type(head) is Linear and sharded.spread(head):  # a call of the module would take it apart again
+        with sharded.gathered(head):
+            yield lambda hidden: linear(hidden, head.weight, head.bias)
+    else:
+        yield head
+
+
+def _scales(decoder: Any) -> bool:
+    """Whether logits are more than the head makes of hidden states."""
+    config = decoder.config.get_text_config()
+    return any(getattr(config, name, None) not in (None, 1.0) for name in SCALED)
+
+
+def _decoder(model: Any) -> Any:
+    """The model itself, out of DeepSpeed's engine and of an adapter."""
+    bare = getattr(model, "module", model)
+    return bare.get_base_model() if hasattr(bare, "get_base_model") else bare

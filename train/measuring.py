@@ -167,12 +167,14 @@ def _make(configuration: Configuration, place: Place, one: Measurement, model: A
     if one.kind == "function":
         _call(configuration, place, one, model, tokenizer)
         return
-    from evaluation.run import evaluate, finished
+    from evaluation.run import FEW_SHOTS, evaluate, finished
     from models import digest
 
     suite = configuration.suites[one.name] if one.name else configuration.suite
     own = configuration.model_copy(update={"suite": suite})
     weights, where = digest(str(place.weights)), place.of(one)
+    if suite.shots and not place.step:
+        evaluate(model, tokenizer, own, where / FEW_SHOTS, place.step, place.label, weights, few_shots=True)
     if finished(own, where, place.step, place.label, weights):
         return
     start = time.monotonic()

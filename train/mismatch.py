@@ -100,6 +100,5 @@ def check_sync(now: Probe, before: Probe | None, epsilon: float, limit: float) -
         fault = f"after the sampler was given the trainer's weights, log-probabilities of a probe differ by {mean:.3g}"
     if fault:
         why = "responses would come from other weights than is said, and the ratio to them would be false"
-        raise UserError(
-            fault, why, "report how model.path is loaded and trained; recipe.q=policy samples without a copy"
-        )
+        change = "report how model.path is loaded and trained; recipe.q=policy without rollouts.use_vllm needs no copy"
+        raise UserError(fault, why, change)

@@ -16,6 +16,7 @@ from trl import GRPOConfig
 
 from conf.errors import UserError
 from conf.schema import Configuration
+from models.adapter import keep_precision
 from models.generation import generate
 from models.render import prompt_ids
 from models.seeds import stream
@@ -29,6 +30,7 @@ from train.records import Records
 Ids = list[int]
 Response = tuple[Ids, list[float]]  # and the log-probability of each token where it was sampled
 Sample = Callable[[PolicyTrainer, str, list[Ids], list[int]], list[Response]]  # trainer, q, prompts, seeds
+CORRECTION = tuple(f"vllm_importance_sampling_{name}" for name in ("correction", "mode", "clip_max"))
 UNKNOWN = float("nan")  # the log-probability of a token that was not sampled
 
 
@@ -63,7 +65,8 @@ def objective(configuration: Configuration) -> dict[str, Any]:
         "min_p": None,
         "repetition_penalty": 1.0,
         "max_completion_length": configuration.data.max_completion_length,
-        "use_vllm": False,
+        "use_vllm": False,  # TRL's own; train/rollouts.py
+        **{name: getattr(configuration.rollouts, name) for name in CORRECTION},
         "shuffle_dataset": False,
     }
 
@@ -93,6 +96,7 @@ def build(
         processing_class=tokenizer,
         rollout_func=_rollout(configuration, tokenizer),
     )
+    keep_precision(configuration, trainer.model)
     trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(PHASES)
     trainer.copies, trainer.gaps = {}, []
     if isinstance(trainer, PPOTrainer):
@@ -167,10 +171,11 @@ def _responses(
     found = responses.imitated(q, taught, [place % configuration.responses_per_prompt for place in places])
     trainer.taught = [i in found for i in range(len(ids))]
     free = [i for i in range(len(ids)) if i not in found]
+    logps = [[UNKNOWN] * len(found.get(i) or (0,)) for i in range(len(ids))]
     if free:
         again = (trainer.attempt, rank) if trainer.attempt else ()
         seeds = [stream(configuration.seed, "sampling", step, places[i], *again) for i in free]
         sampled = dict(zip(free, sample(trainer, q, [ids[i] for i in free], seeds), strict=True))
         found |= {i: response for i, (response, _) in sampled.items()}
-        logps = [sampled[i][1] if i in sampled else [UNKNOWN] * len(found[i] or (0,)) for i in range(len(ids))]
-    return [found[i] for i in range(len(ids))], logps if free else None
+        logps = [sampled[i][1] if i in sampled else unknown for i, unknown in enumerate(logps)]
+    return [found[i] for i in range(len(ids))], logps if free or trainer.use_vllm else None

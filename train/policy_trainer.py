@@ -24,6 +24,7 @@ from train import dynamic, mismatch, responses, sharded, surrogates, weights
 from train.clock import Clock
 from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
+from train.rollouts import Sampler, Version
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
@@ -61,6 +62,7 @@ class PolicyTrainer(GRPOTrainer):
     present: Any = None  # the micro-batch whose loss is computed
     gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
     probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
+    engine: Sampler | None = None  # vLLM, where it samples the policy's responses
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
 
@@ -100,6 +102,8 @@ class PolicyTrainer(GRPOTrainer):
             self.examples, self.drawn = dynamic.mixed(self, inputs)
         inputs = self.examples
         output = super()._generate_and_score_completions(inputs)
+        if self.use_vllm:
+            self._forget_truncated()
         now = self.parts()
         mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
@@ -163,6 +167,7 @@ class PolicyTrainer(GRPOTrainer):
         mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
         logps, entropies = self._logps(model, inputs, compute_entropy=True)
         losses = -inputs["advantages"][:, None] * self._surrogate(now.surrogate, logps, inputs, mask)
+        losses = losses * inputs.get("importance_sampling_ratio", 1.0)
         if self.beta:
             drift = inputs["ref_per_token_logps"] - logps
             kl = drift.exp() - drift - 1
@@ -210,6 +215,11 @@ class PolicyTrainer(GRPOTrainer):
             self._note(name, values, learned)
 
     # --- whose responses they are -------------------------------------------------------------------------------------
+
+    def _forget_truncated(self) -> None:
+        """TRL's measures of the sampler, which have the names of ours, and the truncated ratios in them."""
+        for name in [name for name in self._metrics["train"] if name.startswith("sampling/")]:
+            self._metrics["train"][name].pop()
 
     def _compare(self, logps: torch.Tensor, inputs: Any) -> None:
         """Keep how far the trainer's log-probabilities before the step are from those of the sampler."""
@@ -364,12 +374,26 @@ class PolicyTrainer(GRPOTrainer):
             text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
             with self.phase("sync"):
                 self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
+        if self.engine:
+            with self.phase("sync"):
+                self.engine.give(self.policy if model is self.model_wrapped else model, self._version(q))
+            yield self.engine.engine
+            self.engine.rest()
+            return
         if not (self.is_deepspeed_enabled or self.args.gradient_checkpointing):
             yield self.policy if model is self.model_wrapped else model
             return
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
+
+    def _version(self, q: str) -> Version:
+        """Of the weights that sample, so that an engine is given only those it does not have."""
+        if q == "base":
+            return q, 0
+        if q == "snapshot":
+            return q, self.finished // self.configuration.recipe.resample_steps
+        return "policy", int(self.state.global_step)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

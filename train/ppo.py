@@ -124,6 +124,7 @@ class PPOTrainer(PolicyTrainer):
         self._compare_first(logps)
         old, advantages = inputs.get("old_per_token_logps", logps.detach()), inputs["advantages"]
         losses = -surrogates.clipped(logps, old, advantages, recipe.epsilon, recipe.epsilon_high)
+        losses = losses * inputs.get("importance_sampling_ratio", 1.0)
         value, clipped = surrogates.value_loss(values, inputs["values"], inputs["returns"], recipe.cliprange_value)
         if self.beta:
             drift = inputs["ref_per_token_logps"] - logps

@@ -14,6 +14,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from conf.schema import Configuration
+from models.adapter import keep_precision
 from models.loading import load_configured
 from train import processes, sharded
 from train.arguments import shared
@@ -116,6 +117,7 @@ def build(
     trainer = StoredOrderSFTTrainer(
         model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
     )
+    keep_precision(configuration, trainer.model)
     trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(("measure",))
     return trainer
 

@@ -1,6 +1,6 @@
 """Models whose parameters ZeRO-3 has spread over the processes of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,21 @@ def gathered(model: Any, changed: bool = False) -> Iterator[Any]:
 
     `changed`: afterwards the first process's values are everyone's. A model that is not spread is whole already.
     """
-    module, own = getattr(model, "module", model), spread(model)
+    with gathered_parameters(model.parameters(), changed):
+        yield getattr(model, "module", model)
+
+
+@contextmanager
+def gathered_parameters(parameters: Iterable[Any], changed: bool = False) -> Iterator[None]:
+    """The same for some parameters."""
+    own = [one for one in parameters if hasattr(one, "ds_id")]
     if not own:
-        yield module
+        yield
         return
     import deepspeed
 
     with deepspeed.zero.GatheredParameters(own, modifier_rank=0 if changed else None):
-        yield module
+        yield
 
 
 def spread(model: Any) -> list[Any]:

@@ -63,7 +63,7 @@ def _train(
     checkpoint: Path | None,
 ) -> bool:
     """Train to the end, or to where the run was asked to stop; whether it was."""
-    from train import policy, sft
+    from train import policy, rollouts, sft
     from train.hooks import Hooks, Stop
 
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
@@ -100,7 +100,8 @@ def _train(
         tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if not ended:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with rollouts.beside(configuration, folder, trainer):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     checkpoints.clear(folder / "checkpoints")
     return halt.now
 

@@ -40,7 +40,7 @@ def _ifeval(cells: Cells, _: str) -> Question:
 def _halueval(cells: Cells, subset: str) -> Question:
     if cells["hallucination"] not in _YES_NO:
         raise ValueError(f"hallucination={cells['hallucination']!r}")
-    return Question(halueval.prompt(dict(cells), subset), cells["hallucination"], choices=("No", "Yes"))
+    return Question(halueval.prompt(dict(cells), subset), cells["hallucination"].capitalize(), choices=("No", "Yes"))
 
 
 # --- MC-TACO: lm-eval's task, scored by the log-likelihood of "no" and "yes" ------------------------------------------

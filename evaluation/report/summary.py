@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures
+from evaluation.report.forms import forms
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
@@ -52,6 +53,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
+        "forms": forms(experiment, benchmarks),
         "front": sweep,
         "responses": responses(experiment, groups),
         "suite": _suite(experiment),

@@ -36,6 +36,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "training": _training(results),
         "strategies": _strategies(results),
         "counts": _counts(results),
+        "forms": _forms(results),
         "suites": _suites(results),
         "functions": ({**{k: row[k] for k in ("function", "value")}, **row["models"]} for row in results["functions"]),
         "front": iter(
@@ -157,5 +158,11 @@ def _strategies(results: dict[str, Any]) -> Rows:
 
 def _counts(results: dict[str, Any]) -> Rows:
     for label, benchmarks in results["counts"].items():
+        for name, own in benchmarks.items():
+            yield {"model": label, "benchmark": name, **own}
+
+
+def _forms(results: dict[str, Any]) -> Rows:
+    for label, benchmarks in results["forms"].items():
         for name, own in benchmarks.items():
             yield {"model": label, "benchmark": name, **own}

@@ -37,13 +37,13 @@ def halueval(response: str, reference: Any, options: Mapping[str, Any]) -> Verdi
 
     The stop string "\n\n" is lm-eval's for tasks that name none: a response that begins with it is empty.
     """
-    if reference not in ("yes", "no"):
+    if reference not in _SAID:
         return BAD_REFERENCE
     line = cut(response, ["\n\n"]).strip().partition("\n")[0]
     named = [word for word in _SAID if word in line]
     if len(named) != 1:
         return Verdict("wrong", "ambiguous", ",".join(named)) if named else NO_ANSWER
-    return compared(named[0].lower() == reference, named[0])
+    return compared(named[0] == reference, named[0])
 
 
 def gsm8k(response: str, reference: Any, options: Mapping[str, Any]) -> Verdict:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from conf import freeze
 from conf.files import write_json
 from conf.schema import Configuration
-from evaluation.scores import all_scores
+from evaluation.summing import all_scores
 
 BENCHMARKS = {
     **dict.fromkeys(("add", "chain", "long"), "math"),
@@ -60,6 +60,7 @@ def write_evaluation(
                             "response": say or f"so {number if right else number + 1}",
                             "outcome": "right" if right else "wrong",
                         },
+                        **modes(right, group, number),
                         **{"reason": "equal" if right else "differs", "extracted": str(number), "completion_tokens": 9},
                         **{
                             "strategy": rng.choice(STRATEGIES) if group == "math" else "",
@@ -70,6 +71,13 @@ def write_evaluation(
     pq.write_table(pa.Table.from_pylist(rows), folder / "items.parquet")
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     write_json(folder / "scores.json", {"step": step, "label": str(folder), "settings": {}, **all_scores(columns)})
+
+
+def modes(right: bool, group: str, number: int) -> dict[str, str | None]:
+    """Every third answer is known, whatever its form; the published extractor of non-reasoning finds every second."""
+    grades = {"strict": right, "aware": right or number % 3 == 0, "paper": right and number % 2 == 0}
+    words: dict[str, str | None] = {mode: "right" if grade else "wrong" for mode, grade in grades.items()}
+    return words if group == "non_reasoning" else words | {"paper": None}
 
 
 def write_run(

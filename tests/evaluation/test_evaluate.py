@@ -6,7 +6,7 @@ import pytest
 from conf.files import read_json
 from evaluation.grade import SCHEMA
 from evaluation.run import evaluate, finished
-from evaluation.scores import all_scores
+from evaluation.summing import all_scores
 from models.tiny import make_model, make_tokenizer
 from tests.evaluation.folders import configuration
 
@@ -38,7 +38,7 @@ def test_files_are_as_documented(done):
         "non_reasoning",
     ]
     assert list(scores["benchmarks"]["sorting"]["pass_at_k"]) == ["1", "2", "3"]
-    assert all_scores(table.to_pydict()) == {key: scores[key] for key in ("benchmarks", "groups")}
+    assert all_scores(table.to_pydict()) == {key: scores[key] for key in ("benchmarks", "groups", "missing")}
     rows = table.to_pylist()
     assert [row["sample"] for row in rows[:4]] == [0, 1, 2, 3] and len({row["item"] for row in rows[:4]}) == 1
     assert all(row["completion_tokens"] == 6 for row in rows if row["truncated"])

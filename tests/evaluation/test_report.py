@@ -123,6 +123,21 @@ def test_training_curves_are_the_mean_and_the_spread_of_what_each_seed_logged(wr
     assert "the band spans them" in index.read_text() and "The divergence was not measured" not in index.read_text()
 
 
+def test_ability_form_and_extractor_stand_apart(written):
+    root, index = written
+    found = read_json(root / "report/results.json")["forms"]
+    base = read_json(root / "base/evaluation/scores.json")["benchmarks"]
+    finals = [read_json(root / f"arms/sft/seed-{s}/evaluation/step-000040/scores.json") for s in (0, 1)]
+    for name, own in found["base"].items():
+        aware, strict = (base[name]["modes"][mode]["greedy"]["score"] for mode in ("aware", "strict"))
+        assert own["aware"] == aware > strict and own["format_loss"] == pytest.approx(aware - strict)
+        assert (own["paper"] is not None) == (BENCHMARKS[name] == "non_reasoning")
+        losses = [one["benchmarks"][name]["format_loss"]["greedy"]["difference"] for one in finals]
+        assert found["sft"][name]["format_loss"] == pytest.approx(sum(losses) / 2)
+    table = list(csv.DictReader((root / "report/tables/forms.csv").open()))
+    assert len(table) == 3 * len(BENCHMARKS) and "Ability and form" in index.read_text()
+
+
 def test_without_metrics_there_are_no_training_curves(tmp_path):
     root = write_experiment(tmp_path / "runs" / "bare")
     for path in root.glob("arms/*/seed-*/metrics.jsonl"):

@@ -92,8 +92,8 @@ def test_a_critic_and_a_reference_are_in_it():
 
 
 def test_vllm_takes_its_share_and_sleeps():
-    asked = [PAIR, "recipe=grpo", "plan.vllm_gpu_memory_utilization=0.5"]
-    asleep, awake = needs.of(compose(asked)), needs.of(compose([*asked, "plan.vllm_enable_sleep_mode=false"]))
+    asked = [PAIR, "recipe=grpo", "rollouts.use_vllm=true", "rollouts.vllm_gpu_memory_utilization=0.5"]
+    asleep, awake = needs.of(compose(asked)), needs.of(compose([*asked, "rollouts.vllm_enable_sleep_mode=false"]))
     assert "vLLM" in asleep.phases["rollouts"] and "vLLM" not in asleep.phases["backward"]
     assert awake.phases["backward"]["vLLM"] == pytest.approx(0.5 * 79.2 * 2**30)
     own, served = (
@@ -135,3 +135,16 @@ def test_the_embedded_experiment_is_planned_from_measured_speeds(tmp_path):
     found = planned(tmp_path, "experiment=embedded")
     assert all(arm["fits"] and arm["total"]["seconds"] for arm in found["arms"].values())
     assert found["total"]["money"] is None
+
+
+def test_further_suites_are_counted_as_often_as_they_are_scored():
+    own = "suites.embedded"
+    given = [PAIR, "suites=[embedded]", f"{own}.items=50", f"{own}.samples=1", f"{own}.max_new_tokens=4096"]
+    model = needs.sized("model.path", compose([PAIR]).model.path)
+    plain = costs.evaluation(compose([PAIR]), model)
+    saves = 140 // 35
+    for when, times in (("save", saves), ("end", 1), ("base", 0)):
+        more = costs.evaluation(compose([*given, f"{own}.when=[{when}]"]), model)
+        share = times * 50 / (saves * 100)  # 50 of 100 items, with as many samples
+        assert more.flops == pytest.approx(plain.flops * (1 + share))
+        assert more.seconds == pytest.approx(plain.seconds * (1 + share), rel=0.1)

@@ -18,7 +18,7 @@ from conf.errors import UserError
 from conf.files import read_json, write_json
 from conf.schema import Configuration
 from data import endpoint
-from launch import holding, machine
+from launch import folders, machine
 from launch.targets import Bar, Lines, check, main, place, summary
 from tests.openai_server import serve
 
@@ -84,7 +84,7 @@ def test_other_weights_of_the_base_are_another_folder(make: Make, base: Path) ->
 
 def test_two_commands_do_not_share_a_folder(make: Make) -> None:
     configuration = make("targets.q=base")
-    with holding.held(place(configuration)), pytest.raises(UserError, match="in use"):
+    with folders.held(place(configuration)), pytest.raises(UserError, match="in use"):
         main([f"model.path={configuration.model.path}", f"runs={configuration.runs}", "targets.q=base"])
 
 

@@ -198,13 +198,13 @@ def test_coqa_leaves_each_reference_out_in_turn() -> None:
 
 
 def test_halueval_wants_one_of_two_words_before_an_empty_line() -> None:
-    assert outcome("halueval", "Yes", "yes") == ("right", "match")
-    assert outcome("halueval", "No, it does not.\nYes", "no") == ("right", "match")
-    assert outcome("halueval", "\n\nYes", "yes") == ("wrong", "no_answer")  # the stop string comes first
-    assert outcome("halueval", "<think>\n\n</think>\n\nYes", "yes") == ("wrong", "no_answer")
-    assert outcome("halueval", "yes", "yes") == ("wrong", "no_answer")
-    assert outcome("halueval", "Nothing is wrong", "no") == ("right", "match")  # as written: the No of Nothing
-    assert outcome("halueval", "Yes or No?", "yes") == ("wrong", "ambiguous")
+    assert outcome("halueval", "Yes", "Yes") == ("right", "match")
+    assert outcome("halueval", "No, it does not.\nYes", "No") == ("right", "match")
+    assert outcome("halueval", "\n\nYes", "Yes") == ("wrong", "no_answer")  # the stop string comes first
+    assert outcome("halueval", "<think>\n\n</think>\n\nYes", "Yes") == ("wrong", "no_answer")
+    assert outcome("halueval", "yes", "Yes") == ("wrong", "no_answer")
+    assert outcome("halueval", "Nothing is wrong", "No") == ("right", "match")  # as written: the No of Nothing
+    assert outcome("halueval", "Yes or No?", "Yes") == ("wrong", "ambiguous")
 
 
 def test_gsm8k_takes_the_last_number() -> None:

@@ -19,7 +19,7 @@ def test_any_reference_of_a_list_may_match():
     assert verify("text", "x", ["red", "the"], mode="contains").outcome == "wrong"
 
 
-@pytest.mark.parametrize("mode", ["exact", "normalised", "contains", "f1"])
+@pytest.mark.parametrize("mode", ["exact", "normalised", "contains", "f1", "list", "set"])
 @pytest.mark.parametrize("reference", ["", "  ", [], [""], ["", " "], ["red", 3], None, 3, True, {"red": 1}, [["red"]]])
 def test_bad_references(mode, reference):
     for response in ("red", ""):
@@ -61,6 +61,41 @@ def test_f1_is_right_from_the_threshold_on_and_always_scored():
     empty = verify("text", " ", reference, mode="f1")
     assert (empty.outcome, empty.reason, empty.score) == ("wrong", "no_answer", 0)
     assert verify("text", "red", "red").score is None
+
+
+LISTS = [
+    "1, 2, 3",
+    "1,2,3",
+    "1 2 3",
+    "[1, 2, 3]",
+    "\\{1, 2, 3\\}",
+    "(1; 2; 3).",
+    "1, 2 and 3",
+    "$1,\\,2,\\,3$",
+    "\\text{1, 2, 3}",
+]
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_a_list_may_be_parted_and_bracketed_in_any_usual_way(text):
+    assert verify("text", text, "1, 2, 3", mode="list").outcome == "right"
+    assert verify("text", text, "3, 1, 2", mode="set").outcome == "right"
+    for other in ("1, 2", "3, 1, 2", "12, 3", "1, 2, 3, 3", "1, 2, 30"):
+        assert verify("text", text, other, mode="list").outcome == "wrong"
+    for other in ("1, 2", "12, 3", "1, 2, 3, 3", "1, 1, 2, 3"):
+        assert verify("text", text, other, mode="set").outcome == "wrong"
+
+
+def test_what_was_asked_for_in_a_box_counts_there_and_with_aware_anywhere_clear():
+    for text in ("\\boxed{Paris}", "It is\n\\boxed{\\text{Paris}}.", "No, \\boxed{Rome}. \\boxed{ $Paris$ }"):
+        for extraction in ("strict", "aware"):
+            assert verify("text", text, "Paris", asked="boxed", extraction=extraction).outcome == "right", text
+    for text in ("Paris", "The answer is Paris."):
+        assert verify("text", text, "Paris", asked="boxed", extraction="strict").reason == "no_answer"
+        assert verify("text", text, "Paris", asked="boxed", extraction="aware").outcome == "right"
+    assert verify("text", "Paris\n\\boxed{Rome}", "Paris", asked="boxed").outcome == "wrong"
+    with pytest.raises(ValueError, match="asked"):
+        verify("text", "x", "x", asked="box")
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.5, float("nan")])

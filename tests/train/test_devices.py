@@ -20,6 +20,8 @@ CRITIC = {"recipe__w": "critic_advantage", "recipe__loss_type": "dapo", "recipe_
 PPO = SIZE | LEARNS | CRITIC | {"recipe__kl_coef": 0.1}
 CHANGES = {"sft": SIZE, "sft with an adapter": SIZE | LORA, "grpo": SIZE | LEARNS}
 CHANGES |= {"ppo": PPO, "ppo with an adapter": PPO | LORA}
+SNAPSHOT = {"recipe__q": "snapshot", "recipe__w": "right", "recipe__surrogate": "log", "recipe__loss_type": "dapo"}
+CHANGES |= {"iterative_rft": SIZE | SNAPSHOT | {"recipe__resample_steps": 2, "recipe__reward_funcs": ["random"]}}
 COUNTED = (
     *("prompts_shown", "completions", "tokens_prompted", "tokens_generated", "tokens_trained"),
     *("flops_train", "optimizer_updates"),
@@ -28,6 +30,7 @@ ALWAYS = ("loss", "completions/mean_length", "kl_base/exact", "kl_base/k3")
 TOLD = (*ALWAYS, "reward", "kl", "entropy")
 CRITICS = ("value_error", "values/mean", "returns/std", "advantages/std", "kl_in_reward")
 SAME = {"sft": (*ALWAYS, "mean_token_accuracy"), "grpo": TOLD, "ppo": (*TOLD, *CRITICS)}
+SAME["iterative_rft"] = (*ALWAYS, "reward")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def check(configure, run_folder, alone):
     ("kind", "stage"),
     [
         *(("sft", 0), ("sft", 1), ("sft", 3), ("sft with an adapter", 3)),
-        *(("grpo", 1), ("grpo", 2), ("ppo", 0), ("ppo with an adapter", 3)),
+        *(("grpo", 1), ("grpo", 2), ("ppo", 0), ("ppo with an adapter", 3), ("iterative_rft", 3)),
     ],
 )
 def test_two_processes_do_what_one_does(configure, run_folder, check, kind, stage):

@@ -46,9 +46,10 @@ def slow(policy_model, base, ids, answered):
     return exact, k3
 
 
+@pytest.mark.parametrize("numbers", [3000, 300])  # in pieces of rows, and of a row's states
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_it_is_the_sum_over_the_vocabulary_in_every_state_of_a_response(side, base, monkeypatch):
-    monkeypatch.setattr("train.drift.NUMBERS", 3000)  # in pieces of rows
+def test_it_is_the_sum_over_the_vocabulary_in_every_state_of_a_response(side, numbers, base, monkeypatch):
+    monkeypatch.setattr("train.drift.NUMBERS", numbers)
     model, before = (load(str(base))[0] for _ in range(2))
     torch.manual_seed(0)
     for one in model.parameters():

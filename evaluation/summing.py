@@ -1,0 +1,35 @@
+"""What scores.json holds: `benchmarks`, `groups`, and by name what was asked for and could not be had."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evaluation.modes import MODES, group_modes, mode_scores
+from evaluation.scores import Columns, benchmark_scores, by_group, counts, group_scores, item_scores
+
+# the columns of items.parquet that scores are made from
+SCORED = ("benchmark", "group", "item", "sample", "outcome", *MODES, "strategy", "truncated")
+Missing = Mapping[str, Mapping[str, str]]  # benchmark -> its group and the reason
+
+
+def all_scores(columns: Columns, missing: Missing | None = None) -> dict[str, Any]:
+    """Scores from the columns of items.parquet. A group's are over `benchmarks`; what it lacks is `missing`."""
+    items, modes, lacking = item_scores(columns), mode_scores(columns), missing or {}
+    benchmarks = {
+        name: benchmark_scores(own) | counts(name, columns) | modes.get(name, {}) for name, own in items.items()
+    }
+    groups = {
+        group: group_scores([items[n] for n in names], [benchmarks[n] for n in names])
+        | group_modes(names, benchmarks)
+        | {"benchmarks": names, "missing": [n for n, own in lacking.items() if own["group"] == group]}
+        for group, names in by_group(items).items()
+    }
+    return {"benchmarks": benchmarks, "groups": groups, "missing": {name: dict(own) for name, own in lacking.items()}}
+
+
+def unscored(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Benchmark -> why it has no score: it could not be had, or no response to it could be judged."""
+    found = {name: own["reason"] for name, own in scores.get("missing", {}).items()}
+    for name, own in scores["benchmarks"].items():
+        if own["greedy"]["score"] is None:
+            found[name] = f"none of its {own['items']} items could be judged"
+    return found

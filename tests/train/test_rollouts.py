@@ -1,0 +1,116 @@
+"""Rollouts from a server in another process, over HTTP: the same training as by the project's own generator."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+import torch
+
+from conf.errors import UserError
+from conf.files import read_jsonl
+from models import generate, load, serving
+from models.served import Served
+from train import worker
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = {
+    "data__max_completion_length": 40,
+    "train__steps": 3,
+    "train__save_steps": 3,
+    "train__prompts_per_step": 2,
+    "recipe__num_generations": 2,
+    "recipe__reward_funcs": ["random"],
+    "recipe__learning_rate": 1e-2,
+    "suite__samples": 0,
+}
+SERVER = {"use_vllm": True, "vllm_mode": "server", "vllm_weight_sync": "folder", "vllm_server_timeout": 60.0}
+SAME = ("loss", "grad_norm", "completions/mean_length", "entropy", "reward")
+ASKED = {"end_id": 3, "pad_id": 0, "max_new_tokens": 12}
+
+
+@pytest.fixture(autouse=True)
+def standin(monkeypatch):
+    """The command `vllm` is the stand-in of tests/vllm_server.py."""
+    monkeypatch.setenv("PATH", f"{ROOT / 'tests/standin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("STANDIN_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def served(configure, tmp_path):
+    """A client of a server of the base."""
+    configuration = configure("grpo", rollouts=SERVER)
+    port = serving.free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = serving.command(configuration, configuration.model.path, port)
+    with serving.started(command, serving.environment([3]), tmp_path / "log", url, 60) as process:
+        yield Served(url, torch.float32, process, tmp_path / "weights")
+
+
+def test_an_engine_answers_as_the_generator_does(served, base):
+    """Row by row the same streams, lengths, end token and log-probabilities; other weights once they are given."""
+    model, tokenizer = load(str(base))
+    prompts, seeds = [[1, 20, 30, 2], [1, 25, 2], [1, 20, 30, 2], [1, 9, 9, 9, 2]], [2**62 + i for i in range(4)]
+    ASKED["end_id"] = tokenizer.eos_token_id
+    for scale in (0.0, 0.3):
+        for one in model.parameters():
+            one.data += scale * torch.randn_like(one)
+        served.load(model.named_parameters(), main=True)
+        for temperature in (1.0, 0.7, 0.0):
+            found, own = [], []
+            given = dict(temperature=temperature, seeds=seeds, **ASKED)
+            assert generate(served, prompts, logps=found, **given) == generate(model, prompts, logps=own, **given)
+            assert [pytest.approx(row, abs=1e-4) for row in own] == found
+        with torch.no_grad():
+            logps = model(torch.tensor([prompts[0]])).logits[0].log_softmax(-1)
+        expected = [logps[t, token].item() for t, token in enumerate(prompts[0][1:])]
+        assert served.score(prompts[0]) == pytest.approx(expected, abs=1e-4)
+    asked = httpx2.get(f"{served.url}/asked").json()
+    assert asked["reloads"] == 2 and asked["devices"] == "3" and not served.exchange.exists()
+    with pytest.raises(StopIteration):  # a process that is not the first only goes through the weights
+        left = iter(model.named_parameters())
+        served.load(left, main=False)
+        next(left)
+
+
+@pytest.mark.slow
+def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder):
+    metrics = []
+    for name, how in (("own", {"use_vllm": False}), ("server", SERVER)):
+        folder = run_folder(configure("grpo", **SMALL, rollouts=how), name)
+        worker.run(folder)
+        metrics.append(read_jsonl(folder / "metrics.jsonl"))
+    for key in SAME:
+        assert [row[key] for row in metrics[1]] == pytest.approx([row[key] for row in metrics[0]], rel=1e-3), key
+    assert all(row["sampling/sampling_logp_difference/mean"] < 1e-5 for row in metrics[1])
+    assert all(row["seconds/sync"] > 0 for row in metrics[1])
+    assert (folder / "rollouts.log").exists() and not _servers(folder)
+
+
+def _servers(folder):
+    """Processes of the stand-in that still run."""
+    return [one for one in psutil.process_iter(["cmdline"]) if "tests.vllm_server" in (one.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize(
+    ("manners", "patience", "why"),
+    [
+        ("no_start", 60.0, r"did not start\n  why: it ended with code 1: ValueError: The model's max seq len"),
+        ("silent", 4.0, r"did not answer within rollouts.vllm_server_timeout=4 seconds"),
+        pytest.param("dies:6", 60.0, r"it ended with code 3: RuntimeError: CUDA error.*log", marks=pytest.mark.slow),
+        pytest.param("stale", 60.0, r"log-probabilities of a probe", marks=pytest.mark.slow),
+    ],
+)
+def test_a_server_that_fails_ends_the_run_with_its_first_error(
+    configure, run_folder, monkeypatch, manners, patience, why
+):
+    monkeypatch.setenv("STANDIN", manners)
+    folder = run_folder(configure("grpo", **SMALL, rollouts=SERVER | {"vllm_server_timeout": patience}))
+    start = time.monotonic()
+    with pytest.raises(UserError, match=why):
+        worker.run(folder)
+    assert time.monotonic() - start < 60 and not _servers(folder) and not (folder / "done.json").exists()

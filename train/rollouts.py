@@ -1,0 +1,150 @@
+"""vLLM beside a run that samples: started, given the policy's weights after every update, asked, ended with the run.
+
+An adapter is added to the weights on their way, and changes nothing where it is; under ZeRO-3 each tensor is gathered
+for as long as it takes to hand it over.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from conf.schema import Configuration
+from models import serving
+from models.critic import is_critics
+from models.engine import Engine, Weights
+from models.render import prompt_ids
+from train import mismatch, processes, sharded
+
+LOG = "rollouts.log"  # of the server, in the run's folder
+EXCHANGE = "rollouts/weights"  # where it finds the policy's
+LORA = ".lora_"  # in the name of every parameter of an adapter
+
+Version = tuple[str, int]  # whose weights, and how many updates or copies were made of them
+
+
+class Sampler:
+    """An engine that samples for a trainer, in the place of one of its models."""
+
+    def __init__(self, engine: Engine, trainer: Any, configuration: Configuration) -> None:
+        self.engine, self.trainer, self.configuration = engine, trainer, configuration
+        self.holds: Version | None = None  # nothing of the run's at first, and after a rest
+        self.probe: mismatch.Probe | None = None
+
+    def give(self, model: Any, version: Version) -> None:
+        """Have the engine hold `model`, whose weights are of this `version`, where it does not yet. Every process must
+        come here. UserError where it does not hold it afterwards, see `mismatch.check_sync`."""
+        if self.holds == version:
+            return
+        self.engine.load(weights(model, self.engine.dtype), processes.rank() == 0)
+        processes.wait()  # none asks a server that another is still giving weights to
+        text = prompt_ids(self.trainer.processing_class, mismatch.PROBE)
+        now = mismatch.Probe(mismatch.log_probabilities(model, text), torch.tensor(self.engine.score(text)))
+        epsilon, limit = torch.finfo(self.engine.dtype).eps, self.configuration.train.mismatch_limit
+        mismatch.check_sync(now, self.probe, epsilon, limit)
+        self.probe, self.holds = now, version
+
+    def rest(self) -> None:
+        """Leave the device to the policy, where they share one."""
+        if self.engine.sleeps:
+            self.engine.rest()
+            self.holds = None
+
+    def sync_weights(self) -> None:
+        """TRL's call before a rollout. Weights are given where it is known whose (`PolicyTrainer.sampler`)."""
+
+
+@contextmanager
+def beside(configuration: Configuration, folder: Path, trainer: Any) -> Iterator[None]:
+    """The trainer samples from vLLM inside, where the run in `folder` says so."""
+    if not configuration.samples_with_vllm:
+        yield
+        return
+    with _engine(configuration, folder) as engine:
+        attach(trainer, engine, configuration)
+        yield
+
+
+def attach(trainer: Any, engine: Engine, configuration: Configuration) -> None:
+    """Have `trainer` sample from `engine`. TRL weighs its tokens where `use_vllm` is set, and asks for weights."""
+    trainer.engine = trainer.vllm_generation = Sampler(engine, trainer, configuration)
+    trainer.use_vllm, trainer._last_loaded_step = configuration.rollouts.vllm_importance_sampling_correction, -1
+
+
+@contextmanager
+def _engine(configuration: Configuration, folder: Path) -> Iterator[Engine]:
+    given = configuration.rollouts
+    if given.vllm_mode == "colocate":
+        from models.colocated import Colocated
+
+        yield Colocated(configuration, processes.rank(), processes.count())
+        return
+    from models.served import Served
+
+    exchange = folder / EXCHANGE if given.vllm_weight_sync == "folder" else None
+    with _server(configuration, folder) as (url, server):
+        group_port = given.vllm_group_port or serving.free_port()
+        dtype = getattr(torch, serving.dtype_of(configuration))
+        yield Served(url, dtype, server, exchange, group_port)
+
+
+@contextmanager
+def _server(configuration: Configuration, folder: Path) -> Iterator[tuple[str, serving.Process | None]]:
+    """The server's address, once it answers; the first process starts it where none is given, and ends it."""
+    given = configuration.rollouts
+    port = processes.gathered([given.vllm_server_port or serving.free_port()])[0][0]  # the first process's
+    url = given.vllm_server_base_url or f"http://{given.vllm_server_host}:{port}"
+    server: serving.Process | None = None
+    with ExitStack() as stack:
+        if processes.rank() == 0 and not given.vllm_server_base_url:
+            command = serving.command(
+                configuration, configuration.model.path, port, *serving.for_rollouts(configuration)
+            )
+            surroundings = serving.environment(devices(configuration))
+            running = serving.started(command, surroundings, folder / LOG, url, given.vllm_server_timeout)
+            server = stack.enter_context(running)
+        elif processes.rank() == 0:
+            serving.wait(url, given.vllm_server_timeout)
+        processes.wait()
+        yield url, server
+
+
+def devices(configuration: Configuration) -> list[int]:
+    """Numbers of the CUDA devices set aside for the server: those after the run's own."""
+    hardware, given = configuration.hardware, configuration.rollouts
+    if hardware.device == "cpu":
+        return []
+    first = hardware.processes // hardware.nodes
+    return list(range(first, first + given.vllm_tensor_parallel_size))
+
+
+def weights(policy: Any, dtype: torch.dtype) -> Weights:
+    """(name in the base's own files, value) of every parameter that a base has, whole and in `dtype`, adapters added.
+    Every process must go through all of them."""
+    bare = getattr(policy, "module", policy)
+    base = bare.get_base_model() if hasattr(bare, "get_base_model") else bare
+    modules = dict(base.named_modules())
+    for name, parameter in base.named_parameters():
+        if LORA in name or is_critics(name):
+            continue
+        owner: Any = modules.get(name.rpartition(".")[0].removesuffix(".base_layer"))
+        adapted = name.endswith(".base_layer.weight") and hasattr(owner, "get_delta_weight")
+        with sharded.gathered_parameters([parameter, *(owner.parameters() if adapted else ())]):
+            value = _unpacked(parameter)
+            if adapted:
+                for adapter in owner.active_adapters:
+                    value = value.float() + owner.get_delta_weight(adapter).float()
+            yield name.replace(".base_layer", ""), value.detach().to(dtype)
+
+
+def _unpacked(parameter: Any) -> torch.Tensor:
+    """The numbers that a parameter of 4 bits stands for; others are what they are."""
+    state = getattr(parameter, "quant_state", None)
+    if state is None:
+        return parameter.data
+    from bitsandbytes.functional import dequantize_4bit
+
+    found: torch.Tensor = dequantize_4bit(parameter.data, state)
+    return found
