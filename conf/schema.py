@@ -221,7 +221,10 @@ class Suite(Section):
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
+    top_p: Share = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
+    # published: `samples`, `temperature`, `top_p` and `max_new_tokens` are each benchmark's own where it has them
+    decoding: Literal["suite", "published"] = "suite"
     batch_size: Positive = 256  # responses generated at a time; memory only
     # what generates: auto is vllm on CUDA where it is installed; the launcher writes into config.yaml what it became
     backend: Literal["auto", "transformers", "vllm"] = "auto"
@@ -244,8 +247,11 @@ class Slurm(Section):
     partition: str = ""
     account: str = ""
     qos: str = ""
-    time_limit: str = ""  # of each job, D-HH:MM:SS or HH:MM:SS; empty: the partition's own
-    signal_seconds: Positive = 600  # before the time limit, when a run saves and queues itself again
+    # of each job, D-HH:MM:SS or HH:MM:SS (in quotes in a file); empty: the partition's own
+    time_limit: Annotated[str, Field(pattern=r"^((\d+-)?\d+:\d\d:\d\d)?$")] = ""
+    signal_seconds: Annotated[int, Field(gt=0, lt=2**16)] = (
+        600  # before the time limit, when a run saves and queues itself again
+    )
     cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
     extra: Keys = []  # further options of sbatch, one each: --exclusive
     setup: Keys = []  # lines of shell before the work of each job: module load cuda
