@@ -211,7 +211,7 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide, offline
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
@@ -253,6 +253,7 @@ class Slurm(Section):
         600  # before the time limit, when a run saves and queues itself again
     )
     cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
+    vllm_node: bool = False  # with rollouts.vllm_mode=server: a machine more for each run that samples, to serve vLLM
     extra: Keys = []  # further options of sbatch, one each: --exclusive
     setup: Keys = []  # lines of shell before the work of each job: module load cuda
 
@@ -358,6 +359,12 @@ class Configuration(Section):
     def samples_with_vllm(self) -> bool:
         """Whether vLLM samples them."""
         return self.samples and self.rollouts.use_vllm
+
+    @property
+    def served_apart(self) -> bool:
+        """Whether a Slurm job of this run has a machine more, which serves vLLM."""
+        server = self.rollouts.vllm_mode == "server" and not self.rollouts.vllm_server_base_url
+        return self.samples_with_vllm and server and self.hardware.slurm.vllm_node and "slurm" in self.hardware.launcher
 
     @property
     def imitates(self) -> bool:

@@ -17,6 +17,7 @@ COLLECTIONS = {  # name in suite.collections -> module
     "skills_tiny": "data.skills.tiny",
     "published": "data.published",
     "wide": "data.published.wide",
+    "offline": "data.offline",
 }
 FREE = {"batch_size", "shots", "when", "where", "local", "download"}  # keys of a suite that decide no score of it
 OTHER_SPLIT = {"test": "validation", "validation": "test"}

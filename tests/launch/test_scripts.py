@@ -101,6 +101,20 @@ def test_names_with_spaces_and_signs_stay_one_word(make, tmp_path):
     assert inner[-1] == str(run) and "--nnodes=2" in inner and "--node-rank=$SLURM_NODEID" in inner
 
 
+def test_a_machine_more_serves_vllm(make):
+    asked = ["recipe=grpo", "rollouts.use_vllm=true", "rollouts.vllm_mode=server", "hardware.slurm.vllm_node=true"]
+    configuration = make("hardware=nodes4x8", "train.prompts_per_step=32", *asked)
+    script = scripts.of_run(configuration, folders.run_folder(configuration))
+    assert is_bash(script) and options(script)["nodes"] == "5" and options(script)["gpus-per-node"] == "8"
+    served, trained = (shlex.split(line) for line in script.splitlines() if line.startswith("srun "))
+    assert {"--nodes=1", "--ntasks=1", "--nodelist=${MACHINES[-1]}"} <= set(served) and served[-2:] == ["2>&1", "&"]
+    assert served[served.index("--port") + 1] == "$VLLM_PORT" and served[served.index("--host") + 1] == "0.0.0.0"
+    assert {"--nodes=4", "--ntasks=4", "--nodelist=$TRAINING"} <= set(trained)
+    assert 'TRAINING=$(IFS=,; echo "${MACHINES[*]:0:4}")' in script.splitlines()
+    sft = make("hardware=nodes4x8", "train.prompts_per_step=32", *asked[1:])
+    assert options(scripts.of_run(sft, folders.run_folder(sft)))["nodes"] == "4"
+
+
 def test_measurements_after_training_are_made_on_its_devices(make):
     configuration = make("hardware.launcher=slurm", "suite.where=after")
     run, experiment = folders.run_folder(configuration), folders.experiment_folder(configuration)
