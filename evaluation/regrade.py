@@ -57,11 +57,11 @@ def regrade(folder: Path, local: Local | None = None, workers: int = 0) -> dict[
         rows += _regraded(batch.to_pylist(), items, workers, changed, others)
     changed |= {name: len(own) for name, own in others.items()}
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    missing = scores.get("missing", {})
+    likely = folder / "likelihood.parquet"
+    weighed = pq.read_table(likely).to_pylist() if likely.is_file() else []
+    scores |= all_scores(table.select(SCORED).to_pydict(), scores.get("missing", {}), weighed)
     parts.write(table, folder / "items.parquet")
-    write_json(
-        folder / "scores.json", scores | all_scores(table.select(SCORED).to_pydict(), missing) | {"regraded": changed}
-    )
+    write_json(folder / "scores.json", scores | {"regraded": changed})
     return changed
 
 

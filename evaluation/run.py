@@ -17,15 +17,16 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Item
-from evaluation import parts
+from evaluation import likelihood, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
 from evaluation.summing import SCORED, Missing, all_scores
-from models import generate, prompt_ids, response_text
+from models import continuation_logps, generate, prompt_ids, response_ids, response_text
 from models.seeds import stream
 
 BATCHES_AT_A_TIME = 8  # generator batches whose token ids are held in memory together
+WEIGHED_AT_A_TIME = 256  # items whose likelihoods are taken between two saves
 SAVE_SECONDS = 60.0  # of generating that a kill may cost
 KEY = ("benchmark", "item", "sample")  # of a row
 FEW_SHOTS = "few_shots"  # folder of the scores with worked examples, beside those without
@@ -138,7 +139,8 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
     hardware = task.configuration.hardware
     check_verifiers((item.kind for item in items), hardware.reward_workers)
     if _scores_of(task):  # of other benchmarks, which are kept
-        parts.keep(task.parts, "items", task.folder / "items.parquet")
+        for kind in ("items", "likelihood"):
+            parts.keep(task.parts, kind, task.folder / f"{kind}.parquet")
     done = parts.keys(task.parts, "items", SCHEMA, KEY)
     total = len(items) * (1 + task.suite.samples)
     known = sum((item.benchmark, item.id, n) in done for item in items for n in range(1 + task.suite.samples))
@@ -149,17 +151,22 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
             rest = [(item, sample) for item, sample in chunk if (item.benchmark, item.id, sample) not in done]
             if rest:
                 _respond(task, model, tokenizer, rest, temperature, bar, save_seconds)
+        _weigh(task, model, tokenizer, items)
 
 
 def score(task: Task) -> dict[str, Any]:
-    """Join the parts into items.parquet and write scores.json, which says that all is done; needs no model."""
+    """Join the parts into items.parquet and likelihood.parquet, and write scores.json, which says that all is done; no
+    model is needed."""
     items, missing = task.items()
     order = [(item.benchmark, item.id, sample) for item in items for sample in range(1 + task.suite.samples)]
     table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
     scores = {"step": task.step, "label": task.label, "settings": task.settings}
-    scores |= all_scores(table.select(SCORED).to_pydict(), missing)
+    weighed = [(item.benchmark, item.id, number) for item in items for number, _ in likelihood.weighed(item)]
+    likely = parts.ordered(parts.read(task.parts, "likelihood", likelihood.SCHEMA), likelihood.KEY, weighed)
+    scores |= all_scores(table.select(SCORED).to_pydict(), missing, likely.to_pylist())
     task.folder.mkdir(parents=True, exist_ok=True)
     (task.folder / "scores.json").unlink(missing_ok=True)  # of other settings, and no scores of these items
+    parts.write(likely, task.folder / "likelihood.parquet")
     parts.write(table, task.folder / "items.parquet")
     write_json(task.folder / "scores.json", scores)
     for file in task.folder.glob(progress_file(("*", "*"))):
@@ -219,6 +226,22 @@ def _respond(
         ended_seconds=save_seconds,
     )
     bar.finish(len(wanted))
+
+
+def _weigh(task: Task, model: Any, tokenizer: Any, items: Sequence[Item]) -> None:
+    """The likelihood of every text of every item that no part holds yet."""
+    done = {key[:2] for key in parts.keys(task.parts, "likelihood", likelihood.SCHEMA, likelihood.KEY)}
+    asked = [(item, GREEDY) for item in items if likelihood.weighed(item)]
+    for start in range(0, len(asked), WEIGHED_AT_A_TIME):
+        chunk = asked[start : start + WEIGHED_AT_A_TIME]
+        rest = [(item, _) for item, _ in chunk if (item.benchmark, item.id) not in done]
+        own, prompts = _rendered(task, model, tokenizer, rest)
+        texts = [[text for _, text in likelihood.weighed(item)] for item, _ in own]
+        ids = [[response_ids(tokenizer, text)[:-1] for text in of_item] for of_item in texts]
+        logps = continuation_logps(model, tokenizer.pad_token_id, prompts, ids)
+        if own:
+            rows = likelihood.rows([item for item, _ in own], logps)
+            parts.add(task.parts, f"likelihood-{_name(own)}", rows, likelihood.SCHEMA)
 
 
 def _rendered(task: Task, model: Any, tokenizer: Any, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[list[int]]]:
