@@ -25,6 +25,7 @@ class Engine:
 
     dtype: torch.dtype
     sleeps = False
+    config: Any = None  # the model's, where it is known
 
     def write(self, prompts: Sequence[Sequence[int]], fields: Sequence[dict[str, Any]]) -> Iterator[Written]:
         """One response a prompt, in order; `fields`: of each one's SamplingParams."""
@@ -43,14 +44,16 @@ class Engine:
         """Make room for training, until `load`."""
 
 
-def fields(end_id: int, max_new_tokens: int, temperature: float, seed: int | None) -> dict[str, Any]:
+def fields(
+    end_id: int, max_new_tokens: int, temperature: float, seed: int | None, top_p: float = 1.0
+) -> dict[str, Any]:
     """A row's sampling parameters, everything stated: what is not is taken from the model's generation_config.json, a
     top_k say, or other tokens that end a response."""
     return {
         "max_tokens": max_new_tokens,
         "temperature": temperature,
         "seed": seed if temperature else None,
-        "top_p": 1.0,
+        "top_p": top_p,
         "top_k": 0,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
