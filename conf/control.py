@@ -142,7 +142,11 @@ CONFIGURATION = (
         "memory against time, addresses, and how the same weights reach the sampler",
     ),
     _locked("suite", "name collections split benchmarks items", "the scores are not of one test"),
-    _locked("suite", "samples temperature max_new_tokens seed", "the responses that are scored are decoded otherwise"),
+    _locked(
+        "suite",
+        "samples temperature top_p max_new_tokens decoding seed",
+        "the responses that are scored are decoded otherwise",
+    ),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
     _locked("suite", "when", "other checkpoints are scored"),

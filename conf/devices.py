@@ -1,7 +1,13 @@
 """What a run may ask of its devices: processes, ZeRO, precision, an adapter in place of all parameters."""
 
+import re
+
 from conf.errors import UserError
-from conf.schema import Configuration
+from conf.schema import Configuration, Hardware
+
+OPTION = re.compile(r"--[a-z][a-z-]*(=[^\n]*)?")
+SECRET = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD|PASSWD)\w*=[\"']?[^\s$\"']", re.IGNORECASE)
+SLURM_SECONDS = 60  # by which Slurm may warn early
 
 
 def check(configuration: Configuration) -> None:
@@ -10,6 +16,7 @@ def check(configuration: Configuration) -> None:
     _check_quantization(configuration)
     _check_hardware(configuration)
     _check_rollouts(configuration)
+    _check_slurm(configuration.hardware)
 
 
 def _check_model(configuration: Configuration) -> None:
@@ -63,10 +70,12 @@ def _check_rollouts(configuration: Configuration) -> None:
         why = "NCCL sends from one CUDA device to another"
         raise UserError("rollouts.vllm_weight_sync=nccl on a CPU", why, "set rollouts.vllm_weight_sync=folder")
     starts = given.vllm_mode == "server" and not given.vllm_server_base_url
-    if starts and hardware.nodes > 1 and given.vllm_server_host in ("127.0.0.1", "localhost"):
+    here = given.vllm_server_host in ("127.0.0.1", "localhost") and not configuration.served_apart
+    if starts and hardware.nodes > 1 and here:
         text = f"rollouts.vllm_server_host={given.vllm_server_host} with hardware.nodes={hardware.nodes}"
         why = "processes on the other machines would not find the server, which the first starts"
-        raise UserError(text, why, "set it to the first machine's name, or rollouts.vllm_mode=colocate")
+        change = "set it to the first machine's name, or rollouts.vllm_mode=colocate, or hardware.slurm.vllm_node=true"
+        raise UserError(text, why, change)
     if given.vllm_importance_sampling_correction and recipe.q not in ("policy", "policy_and_teacher"):
         text = f"rollouts.vllm_importance_sampling_correction=true with recipe.q={recipe.q}"
         why = "it would weigh responses by how far the policy has moved from another model, and not by rounding"
@@ -99,3 +108,32 @@ def _check_hardware(configuration: Configuration) -> None:
         given = f"recipe.dynamic_sampling={configuration.recipe.dynamic_sampling} with hardware.zero_stage=3"
         why = "the model is gathered to sample, and a process without equal groups would not come"
         raise UserError(given, why, "set hardware.zero_stage=2, or recipe.dynamic_sampling=0")
+
+
+def _check_slurm(hardware: Hardware) -> None:
+    """Refuse what would not be one option of sbatch, a time that is over as it begins, and a secret in a script."""
+    slurm = hardware.slurm
+    if hardware.hosts and "slurm" in hardware.launcher:
+        given = f"hardware.hosts={hardware.hosts} with hardware.launcher={hardware.launcher}"
+        change = "leave hardware.hosts out, or set hardware.launcher=local"
+        raise UserError(given, "Slurm says which machines a job has", change)
+    words = (*(f"--{key}={getattr(slurm, key)}" for key in ("partition", "account", "qos")), *slurm.extra)
+    for word in words:
+        if not OPTION.fullmatch(word):
+            change = "write one option without a line break, as --exclusive or --reservation=NAME"
+            raise UserError(f"hardware.slurm: {word!r}", "it is no option of sbatch", change)
+    for line in slurm.setup:
+        if SECRET.search(line):
+            change = "export it in the shell that you submit from, which sbatch passes on; or read it from a file there"
+            raise UserError(f"hardware.slurm.setup: {line.partition('=')[0]}=...", "a secret would be written", change)
+    if slurm.time_limit and seconds(slurm.time_limit) <= slurm.signal_seconds + SLURM_SECONDS:
+        given = f"hardware.slurm.time_limit={slurm.time_limit} signal_seconds={slurm.signal_seconds}"
+        why = "each start would be asked to stop at once: Slurm warns up to a minute early"
+        raise UserError(given, why, "raise the one, or lower the other")
+
+
+def seconds(time_limit: str) -> int:
+    """Seconds of a time as sbatch takes it, D-HH:MM:SS or HH:MM:SS."""
+    days, _, rest = time_limit.rpartition("-")
+    hours, minutes, left = (int(part) for part in rest.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + left

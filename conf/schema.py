@@ -211,7 +211,7 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide, offline
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark
@@ -221,7 +221,10 @@ class Suite(Section):
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
+    top_p: Share = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64
+    # published: `samples`, `temperature`, `top_p` and `max_new_tokens` are each benchmark's own where it has them
+    decoding: Literal["suite", "published"] = "suite"
     batch_size: Positive = 256  # responses generated at a time; memory only
     # what generates: auto is vllm on CUDA where it is installed; the launcher writes into config.yaml what it became
     backend: Literal["auto", "transformers", "vllm"] = "auto"
@@ -244,9 +247,13 @@ class Slurm(Section):
     partition: str = ""
     account: str = ""
     qos: str = ""
-    time_limit: str = ""  # of each job, D-HH:MM:SS or HH:MM:SS; empty: the partition's own
-    signal_seconds: Positive = 600  # before the time limit, when a run saves and queues itself again
+    # of each job, D-HH:MM:SS or HH:MM:SS (in quotes in a file); empty: the partition's own
+    time_limit: Annotated[str, Field(pattern=r"^((\d+-)?\d+:\d\d:\d\d)?$")] = ""
+    signal_seconds: Annotated[int, Field(gt=0, lt=2**16)] = (
+        600  # before the time limit, when a run saves and queues itself again
+    )
     cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
+    vllm_node: bool = False  # with rollouts.vllm_mode=server: a machine more for each run that samples, to serve vLLM
     extra: Keys = []  # further options of sbatch, one each: --exclusive
     setup: Keys = []  # lines of shell before the work of each job: module load cuda
 
@@ -352,6 +359,12 @@ class Configuration(Section):
     def samples_with_vllm(self) -> bool:
         """Whether vLLM samples them."""
         return self.samples and self.rollouts.use_vllm
+
+    @property
+    def served_apart(self) -> bool:
+        """Whether a Slurm job of this run has a machine more, which serves vLLM."""
+        server = self.rollouts.vllm_mode == "server" and not self.rollouts.vllm_server_base_url
+        return self.samples_with_vllm and server and self.hardware.slurm.vllm_node and "slurm" in self.hardware.launcher
 
     @property
     def imitates(self) -> bool:

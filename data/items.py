@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 GROUPS = ("math", "other_reasoning", "non_reasoning")
 
@@ -22,6 +22,15 @@ class Item:
     shots: tuple[tuple[str, str], ...] = ()  # (prompt, response) pairs that may stand before the prompt
     labels: dict[str, str] = field(default_factory=dict)  # of the cell it belongs to: skill, domain, difficulty, ...
     twin: str = ""  # id of the item that this one repeats with other names, numbers or words
+
+
+class Decoding(NamedTuple):
+    """How the responses to a benchmark's items are generated. Each has a greedy one, and `samples` more."""
+
+    samples: int = 0
+    temperature: float = 1.0  # of the samples, as the next
+    top_p: float = 1.0
+    max_new_tokens: int = 32768
 
 
 class Described(Protocol):

@@ -8,7 +8,7 @@ from typing import cast
 
 from conf.errors import UserError
 from conf.schema import Suite
-from data.items import GROUPS, Collection, Item, Missing, gold, worked
+from data.items import GROUPS, Collection, Decoding, Item, Missing, gold, worked
 from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
@@ -17,6 +17,7 @@ COLLECTIONS = {  # name in suite.collections -> module
     "skills_tiny": "data.skills.tiny",
     "published": "data.published",
     "wide": "data.published.wide",
+    "offline": "data.offline",
 }
 FREE = {"batch_size", "shots", "when", "where", "local", "download"}  # keys of a suite that decide no score of it
 OTHER_SPLIT = {"test": "validation", "validation": "test"}
@@ -49,9 +50,18 @@ def asked(suite: Suite) -> dict[str, Collection]:
     return {name: own for name, own in held.items() if name in suite.benchmarks or not suite.benchmarks}
 
 
-def benchmarks(suite: Suite) -> list[str]:
-    """The names of those asked for, whether they can be had or not."""
-    return suite.benchmarks or [name for kind in suite.collections for name in collection(kind).BENCHMARKS]
+def decoding(suite: Suite) -> dict[str, Decoding]:
+    """How the responses to each benchmark asked for are generated."""
+    common = Decoding(suite.samples, suite.temperature, suite.top_p, suite.max_new_tokens)
+    if suite.decoding == "suite":
+        return dict.fromkeys(asked(suite), common)
+    return {name: getattr(own.BENCHMARKS[name], "decoding", common) for name, own in asked(suite).items()}
+
+
+def responses(suite: Suite) -> int:
+    """How many are generated for one model, where everything can be had."""
+    sizes = {name: getattr(own.BENCHMARKS[name], "size", 0) or suite.items for name, own in asked(suite).items()}
+    return sum(min(suite.items, sizes[name]) * (1 + own.samples) for name, own in decoding(suite).items())
 
 
 def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from launch import command, machine, show
-from launch.compose import GROUPS, compose, expand, options
+from launch.compose import GROUPS, compose, options
 
 HELP = """\
 Train one arm:          python -m launch experiment=embedded recipe=sft seed=0 KEY=VALUE ...
@@ -24,13 +24,16 @@ def main(arguments: list[str]) -> None:
     if not overrides or {"-h", "--help"} & set(overrides):
         _help()
         return
+    if multirun:
+        from launch import points
+
+        points.run(overrides)
+        return
     from launch.training import train_all
 
-    configurations = [compose(job) for job in (expand(overrides) if multirun else [overrides])]
-    if show.shown(configurations):
-        return
-    for name in dict.fromkeys(configuration.experiment.name for configuration in configurations):
-        for folder in train_all([given for given in configurations if given.experiment.name == name]):
+    configuration = compose(overrides)
+    if not show.shown([configuration]):
+        for folder in train_all([configuration]):
             print(f"done: {folder}")
 
 

@@ -15,6 +15,14 @@ class WorkerFailed(Exception):
         self.code = code
 
 
+class Submitted(Exception):
+    """What is to be done is queued; `jobs` are those that a following command waits for, `new` whether any is."""
+
+    def __init__(self, jobs: list[int], new: bool) -> None:
+        super().__init__("the same command says how far the jobs are, and submits again what was cut short")
+        self.jobs, self.new = jobs, new
+
+
 class Stopped(Exception):
     """The runs were asked to stop and did, each with a checkpoint of its last step."""
 
@@ -36,6 +44,8 @@ def run(command: Callable[[list[str]], None], usage: str | None = None) -> None:
         _stop(f"error: {error}", 2)
     except WorkerFailed as error:
         _stop(f"error: {error}", error.code)
+    except Submitted as error:
+        print(error, flush=True)
     except Stopped as error:
         _stop(str(error), stop.CODE)
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.schema import Configuration, Suite
-from data.suite import benchmarks
+from data import suite as suites
 from models import flops
 from models.flops import Shape
 
@@ -95,7 +95,7 @@ def scored_at_base(configuration: Configuration) -> list[Suite]:
 
 def responses(suite: Suite) -> int:
     """Of one evaluation: a greedy one and the sampled ones of every item."""
-    return len(benchmarks(suite)) * suite.items * (1 + suite.samples)
+    return suites.responses(suite)
 
 
 def evaluation_seconds(configuration: Configuration, suite: Suite) -> float | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conf import freeze
+from conf import control, freeze
 from conf.control import HARMLESS, TREATMENT
 from conf.errors import UserError
 from conf.files import read_json
@@ -17,6 +17,7 @@ from models import seal
 from train import facts, lock
 
 SMALL_FILE_BYTES = 64 * 2**20
+MACHINE = ("device", "devices", "device_count")  # facts that another machine decides, where it begins a run
 
 
 def experiment_folder(configuration: Configuration) -> Path:
@@ -29,35 +30,59 @@ def run_folder(configuration: Configuration) -> Path:
     return experiment_folder(configuration) / "arms" / configuration.recipe.name / f"seed-{configuration.seed}"
 
 
-def freeze_run(configuration: Configuration) -> Path:
+def freeze_run(configuration: Configuration, begins: bool = True, keep: bool = False) -> Path:
     """The run's folder, made and holding its config.yaml and manifest.
 
-    UserError where another run owns it, and where a run that is not done would differ in a confound from its
-    experiment or from a run that has begun there.
+    `begins`: on this machine, and now; else the job that begins it says so (`begin`). `keep`: write nothing. UserError
+    where another run owns it, and where a run that is not done would differ in a confound from its experiment or from
+    a run that has begun there.
     """
     folder = run_folder(configuration)
     base = fingerprint(configuration.model.path)
     if (folder / "config.yaml").exists():
         _check_own(folder, configuration, base)
-        if done(folder):
+        if done(folder) or keep:
             return folder
     begun = manifest.start(configuration, folder)
-    _check_joins(configuration, base, begun)
-    _write(configuration, folder, base, begun)
+    _check_joins(configuration, base, begun, MACHINE if not begins else ())
+    _write(configuration, folder, base, begun if begins else None)
     return folder
 
 
-def freeze_experiment(configuration: Configuration) -> Path:
-    """The experiment's folder, holding the config.yaml of what all arms share; UserError where it holds another's."""
+def freeze_experiment(configuration: Configuration, begins: bool = True, keep: bool = False) -> Path:
+    """The experiment's folder, holding the config.yaml of what all arms share; UserError where it holds another's.
+
+    `begins` and `keep` as for a run.
+    """
     folder = experiment_folder(configuration)
     base = fingerprint(configuration.model.path)
     if (folder / "config.yaml").exists():
         _check_base(folder, configuration, base)
         _check_shared(folder, configuration, base)
-        if prepared(folder):
+        if prepared(folder) or keep:
             return folder
-    _write(configuration, folder, base, manifest.start(configuration, folder))
+    _write(configuration, folder, base, manifest.start(configuration, folder) if begins else None)
     return folder
+
+
+def begin(folder: Path) -> None:
+    """Note in a frozen folder that it begins now, on this machine; UserError where that makes a run another than the
+    runs of its experiment are."""
+    configuration = freeze.read(folder / "config.yaml")
+    base, begun = fingerprint(configuration.model.path), manifest.start(configuration, folder)
+    if folder.absolute() == run_folder(configuration).absolute():
+        _check_joins(configuration, base, begun)
+    manifest.write_manifest(folder, base, begun)
+
+
+def check_targets(experiment: Path, configurations: list[Configuration]) -> None:
+    """Refuse an arm that imitates where the compiled data has nothing to imitate, before any is trained."""
+    imitating = sorted({given.recipe.name for given in configurations if given.imitates})
+    if imitating and not read_json(experiment / "data" / "manifest.json")["targets"]["present"]:
+        source = configurations[0].data.source
+        given = f"recipe={imitating[0]} on data.source={source}, which holds no responses"
+        change = "set data.solution to the column that holds them"
+        raise UserError(given, "supervised fine-tuning has nothing to imitate", change)
 
 
 def done(folder: Path) -> bool:
@@ -101,7 +126,7 @@ def fingerprint(path: str) -> str:
     return total.hexdigest()
 
 
-def _write(configuration: Configuration, folder: Path, base: str, begun: dict[str, Any]) -> None:
+def _write(configuration: Configuration, folder: Path, base: str, begun: dict[str, Any] | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     freeze.write(configuration, folder / "config.yaml")
     manifest.write_manifest(folder, base, begun)
@@ -144,9 +169,11 @@ def _check_compiled(folder: Path, passing: list[freeze.Difference]) -> None:
         raise UserError(f"{', '.join(vain)}: other than in the compiled data", why, change)
 
 
-def _check_joins(configuration: Configuration, base: str, begun: dict[str, Any]) -> None:
-    """Refuse a run that would differ in a confound from what stands in its experiment already."""
-    now = facts.of(configuration, lock.light(configuration)) | facts.of_start(begun) | {"fingerprint": base}
+def _check_joins(configuration: Configuration, base: str, begun: dict[str, Any], unknown: tuple[str, ...] = ()) -> None:
+    """Refuse a run that would differ in a confound from what stands in its experiment already; facts that match
+    `unknown` are not compared."""
+    stated = facts.of(configuration, lock.light(configuration)) | facts.of_start(begun) | {"fingerprint": base}
+    now = {key: value for key, value in stated.items() if not control.matches(key, unknown)}
     experiment = experiment_folder(configuration)
     if prepared(experiment):
         _check_like(experiment, facts.of_experiment(experiment), now, facts.ARM_ONLY)

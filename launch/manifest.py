@@ -20,11 +20,11 @@ from train import lock
 ROOT = Path(conf.__file__).parent.parent
 
 
-def write_manifest(folder: Path, base: str, begun: dict[str, Any]) -> None:
-    """Add `begun`, a start, to folder/manifest.json; `base` is the fingerprint of the base's folder."""
+def write_manifest(folder: Path, base: str, begun: dict[str, Any] | None) -> None:
+    """Add `begun`, a start if there is one, to folder/manifest.json; `base` is the fingerprint of the base's folder."""
     path = folder / "manifest.json"
     starts = read_json(path)["starts"] if path.exists() else []
-    write_json(path, {"base": base, "starts": [*starts, begun]})
+    write_json(path, {"base": base, "starts": [*starts, begun] if begun else starts})
 
 
 def start(configuration: Configuration, folder: Path) -> dict[str, Any]:

@@ -17,12 +17,13 @@ def main(arguments: list[str]) -> None:
     """Prepare, train every arm with every seed, write the report, and say where it is and what it took."""
     start, usage = time.monotonic(), Usage()
     configurations = pairs(named([_plural(argument) for argument in arguments]))
-    if show.shown(configurations):
+    again = ["launch.pair", *arguments]
+    if show.shown(configurations, again):
         return
     if configurations[0].budget.match == "prompts":
-        train_all(configurations, usage)
+        train_all(configurations, usage, again=again)
     else:
-        train_matched(configurations, usage)
+        train_matched(configurations, usage, again)
     report = write(configurations[0], usage)
     if usage.peak_bytes:
         print(f"peak memory of the workers: {usage.peak_bytes / 1e9:.2f} GB")
@@ -45,21 +46,21 @@ def pairs(overrides: list[str]) -> list[Configuration]:
     return [compose([*overrides, f"recipe={arm}", f"seed={seed}"]) for seed, arm in jobs]
 
 
-def train_matched(configurations: list[Configuration], usage: Usage) -> None:
+def train_matched(configurations: list[Configuration], usage: Usage, again: list[str] | None = None) -> None:
     """The dearer arm with every seed; then the others, each with the spending of that arm at its seed as its limit."""
     budget.check(configurations)
     arm = budget.dearest(configurations)
     first = [one for one in configurations if one.recipe.name == arm]
     match = first[0].budget.match
     print(f"arms are held equal on {match}: {arm} first, the others spend what it spent", flush=True)
-    runs = train_all(first, usage, configurations)
+    runs = train_all(first, usage, configurations, again)
     spending = {one.seed: (one, budget.last_entry(run)) for one, run in zip(first, runs, strict=True)}
     data = folders.experiment_folder(first[0]) / "data"
     rest = [budget.limited(one, *spending[one.seed], data) for one in configurations if one.recipe.name != arm]
     for one in rest:
         name = f"{one.recipe.name}/seed-{one.seed}"
         print(f"{name}: {one.budget.limit:g} {match} in at most {one.train.steps} steps", flush=True)
-    train_all(rest, usage, configurations)
+    train_all(rest, usage, configurations, again)
 
 
 def _plural(argument: str) -> str:

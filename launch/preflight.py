@@ -26,7 +26,7 @@ def check(configuration: Configuration, runs: int = 1) -> None:
     _check_data(configuration)
     _check_logger(configuration)
     _check_output(configuration, runs)
-    if configuration.hardware.hosts:
+    if configuration.hardware.hosts and configuration.hardware.launcher == "local":
         hosts.check(configuration)
 
 
@@ -49,8 +49,6 @@ def _here(hardware: Hardware) -> bool:
 def _check_processes(configuration: Configuration) -> None:
     """Refuse more processes than there are devices, and DeepSpeed where it is not installed."""
     hardware = configuration.hardware
-    if hardware.launcher in ("slurm", "print_slurm"):
-        raise UserError(f"hardware.launcher={hardware.launcher}", "it is not there yet", "set hardware.launcher=local")
     if hardware.nodes > 1 and not hardware.hosts and hardware.launcher != "slurm":
         change = f"name the machines, hardware.hosts=[...], or set hardware.launcher=slurm{_here_instead(hardware)}"
         raise UserError(f"hardware.nodes={hardware.nodes}", "nothing says which machines these are", change)

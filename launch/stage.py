@@ -19,6 +19,9 @@ def main(arguments: list[str]) -> None:
     stage, folder, *more = arguments
     stages: dict[str, Callable[..., None]] = {
         "report": report,
+        "begin": begin,
+        "check": check,
+        "failed": failed,
         "evaluate": evaluate_model,
         "scores": score_model,
         "regrade": regrade,
@@ -87,6 +90,29 @@ def make_targets(folder: Path) -> None:
     settle(configuration, folder)
     check_verifiers({configuration.data.kind}, configuration.hardware.reward_workers)
     make(configuration, folder)
+
+
+def begin(folder: Path) -> None:
+    """Note that the run in folder, or the experiment, begins on this machine."""
+    from launch.folders import begin
+
+    begin(folder)
+
+
+def check(folder: Path) -> None:
+    """Refuse a run of the experiment in folder that has nothing to imitate."""
+    from launch.folders import check_targets
+
+    check_targets(folder, [freeze.read(path) for path in sorted(folder.glob("arms/*/seed-*/config.yaml"))])
+
+
+def failed(folder: Path) -> None:
+    """Say which process of the run in folder failed first, where that is known."""
+    from launch.ranks import first_failure
+
+    log = folder / "worker.log"
+    first = first_failure(folder, log.read_text(errors="replace")[-20_000:] if log.exists() else "")
+    print(f"error: {first[1]}" if first else f"error: the run failed; see {log}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> None:
     """Sweep every arm, write sweep.json and sweep.md, and print what to put into the experiment's file."""
     configuration, usage = compose(arguments), Usage()
     experiment, grids = configuration.experiment, _grids(configuration.experiment)
-    if configuration.hardware.launcher == "print":
+    if show.wanted(configuration):
         points = [(arm, rate, seed) for arm in grids for rate in grids[arm] for seed in experiment.sweep_seeds]
-        show.shown([_configuration(arguments, *point) for point in points])
+        show.shown([_configuration(arguments, *point) for point in points], ["launch.sweep", *arguments])
         return
     table = search(grids, lambda points: trained(arguments, points, usage))
     chosen = {arm: best(scores) for arm, scores in table.items()}
@@ -91,7 +91,8 @@ def trained(arguments: list[str], points: list[Point], usage: Usage) -> dict[Poi
     runs = {point: [_configuration(arguments, *point, seed) for seed in seeds] for point in points}
     for arm in dict.fromkeys(arm for arm, _ in points):
         print(f"{arm}: rates {', '.join(f'{rate:g}' for one, rate in points if one == arm)}", flush=True)
-    train_all(_longest_first([given for own in runs.values() for given in own]), usage)
+    every = _longest_first([given for own in runs.values() for given in own])
+    train_all(every, usage, again=["launch.sweep", *arguments])
     scores = {}
     for point, configurations in runs.items():
         groups = [_groups(_last_scores(given)) for given in configurations]

@@ -4,21 +4,23 @@ import sys
 from pathlib import Path
 
 from conf import freeze
-from conf.errors import UserError
-from conf.files import read_json
 from conf.schema import Configuration, Where
-from launch import estimate, folders, preflight, ranks
+from launch import cluster, estimate, folders, preflight, ranks
 from launch.progress import progress
 from launch.workers import Job, Usage, python_job, run_pool
 from train import measuring
 
 
 def train_all(
-    configurations: list[Configuration], usage: Usage | None = None, experiment_of: list[Configuration] | None = None
+    configurations: list[Configuration],
+    usage: Usage | None = None,
+    experiment_of: list[Configuration] | None = None,
+    again: cluster.Again | None = None,
 ) -> list[Path]:
     """Run folders of `configurations` (all of one experiment), each trained and evaluated to its end.
 
     `experiment_of`: all of the experiment, where these are a part of it; the first of them says what all share.
+    `again`: module and arguments of this command, which on Slurm follows the runs; Submitted where they are queued.
     UserError before anything is spent, KeyboardInterrupt on Ctrl-C, WorkerFailed when a worker ended badly.
     """
     usage = usage or Usage()
@@ -26,17 +28,27 @@ def train_all(
     shared = every[0]
     preflight.check(shared, len(every))
     with folders.held(folders.experiment_folder(shared)):
-        experiment = folders.freeze_experiment(shared)
-        runs = [folders.freeze_run(configuration) for configuration in configurations]
-        todo = [(run, given) for run, given in zip(runs, configurations, strict=True) if not folders.done(run)]
-        ready = folders.prepared(experiment)
-        _announce(runs, [given for _, given in todo], ready)
-        if not ready:
-            _prepare(experiment, shared, usage)
-        if todo:
-            _check_targets(experiment, every)
-            _train(todo, usage)
-        measure(experiment, runs, every[0], usage)
+        if shared.hardware.launcher == "slurm":
+            return cluster.train_all(configurations, every, again)
+        return _train_here(configurations, every, usage)
+
+
+def _train_here(configurations: list[Configuration], every: list[Configuration], usage: Usage) -> list[Path]:
+    """Prepare the experiment if need be, and train the runs that are not done."""
+    experiment, places = folders.experiment_folder(every[0]), [folders.run_folder(given) for given in configurations]
+    open_ = [(run, given) for run, given in zip(places, configurations, strict=True) if not folders.done(run)]
+    cluster.refuse_queued(experiment, open_)
+    folders.freeze_experiment(every[0])
+    runs = [folders.freeze_run(configuration) for configuration in configurations]
+    todo = [(run, given) for run, given in zip(runs, configurations, strict=True) if not folders.done(run)]
+    ready = folders.prepared(experiment)
+    _announce(runs, [given for _, given in todo], ready)
+    if not ready:
+        _prepare(experiment, every[0], usage)
+    if todo:
+        folders.check_targets(experiment, every)
+        _train(todo, usage)
+    measure(experiment, runs, every[0], usage)
     return runs
 
 
@@ -83,15 +95,6 @@ def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> No
     job = python_job("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
     with progress(0) as display:
         run_pool([job], 1, display, usage)
-
-
-def _check_targets(experiment: Path, todo: list[Configuration]) -> None:
-    """Refuse an arm that imitates where the compiled data has nothing to imitate, before another arm is trained."""
-    imitating = sorted({given.recipe.name for given in todo if given.imitates})
-    if imitating and not read_json(experiment / "data" / "manifest.json")["targets"]["present"]:
-        given = f"recipe={imitating[0]} on data.source={todo[0].data.source}, which holds no responses"
-        change = "set data.solution to the column that holds them"
-        raise UserError(given, "supervised fine-tuning has nothing to imitate", change)
 
 
 def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:

@@ -43,14 +43,16 @@ class Engine:
         """Make room for training, until `load`."""
 
 
-def fields(end_id: int, max_new_tokens: int, temperature: float, seed: int | None) -> dict[str, Any]:
+def fields(
+    end_id: int, max_new_tokens: int, temperature: float, seed: int | None, top_p: float = 1.0
+) -> dict[str, Any]:
     """A row's sampling parameters, everything stated: what is not is taken from the model's generation_config.json, a
     top_k say, or other tokens that end a response."""
     return {
         "max_tokens": max_new_tokens,
         "temperature": temperature,
         "seed": seed if temperature else None,
-        "top_p": 1.0,
+        "top_p": top_p,
         "top_k": 0,
         "min_p": 0.0,
         "repetition_penalty": 1.0,

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+from conf import cache
 from conf.errors import UserError
 from models import seal
 
@@ -25,7 +26,9 @@ def check(path: str) -> None:
         raise UserError(
             f"model.path={path}",
             "there is no such folder",
-            "set model.path to a model folder; `make base` makes models/embedded",
+            f"`{cache.FETCH}` brings it"
+            if cache.holds(path)
+            else "set model.path to a model folder; `make base` makes models/embedded",
         )
     weights = sorted(folder.glob("*.safetensors"))
     described = "adapter_config.json" if (folder / "adapter_config.json").is_file() else "config.json"

@@ -40,25 +40,28 @@ def generate(
     progress: Progress | None = None,
     ended: Ended | None = None,
     ended_seconds: float = math.inf,
+    top_p: float = 1.0,
 ) -> list[list[int]]:
     """Responses in the order of `prompts`, each ending in `end_id` unless cut at `max_new_tokens`.
 
     Temperature 0 is greedy. Otherwise row i samples from its own stream `seeds[i]`, so what it draws does not depend on
-    its neighbours in the batch. At most `batch_size` rows are written at a time, and no more than could grow to their
-    full length within `batch_tokens`, prompts included; one row always may. Long prompts come first, equal ones are
-    read once, and a row that ends makes room for one that waits. In place of a model there may be an engine
-    (models/engine.py), which has its own batches. A list given as `logps` is filled with the log-probability that each
-    token of each row had where it was drawn (at temperature 1 if greedy). `progress` hears how many rows of all have
-    ended; `ended` is given each row once, at the end, and every `ended_seconds` before it.
+    its neighbours in the batch, among the likeliest tokens that have the probability `top_p` together. At most
+    `batch_size` rows are written at a time, and no more than could grow to their full length within `batch_tokens`,
+    prompts included; one row always may. Long prompts come first, equal ones are read once, and a row that ends makes
+    room for one that waits. In place of a model there may be an engine (models/engine.py), which has its own batches. A
+    list given as `logps` is filled with the log-probability that each token of each row had where it was drawn (at
+    temperature 1 if greedy). `progress` hears how many rows of all have ended; `ended` is given each row once, at the
+    end, and every `ended_seconds` before it.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
             f"sampling needs one seed a row: {len(prompts)} prompts, {0 if seeds is None else len(seeds)} seeds"
         )
     if isinstance(model, Engine):
-        asked = [fields(end_id, max_new_tokens, temperature, seeds[i] if seeds else None) for i in range(len(prompts))]
+        each = [seeds[i] if seeds else None for i in range(len(prompts))]
+        asked = [fields(end_id, max_new_tokens, temperature, seed, top_p) for seed in each]
         return _asked(model, prompts, asked, logps, progress, ended, ended_seconds)
-    writing = _Writing(prompts, end_id, max_new_tokens, temperature, seeds)
+    writing = _Writing(prompts, end_id, max_new_tokens, temperature, top_p, seeds)
     told = time.monotonic()
     with evaluating(model), torch.inference_mode():
         slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
@@ -117,9 +120,11 @@ class _Writing:
         end_id: int,
         limit: int,
         temperature: float,
+        top_p: float,
         seeds: Sequence[int] | None,
     ) -> None:
-        self.prompts, self.end_id, self.limit, self.temperature = prompts, end_id, limit, temperature
+        self.prompts, self.end_id, self.limit = prompts, end_id, limit
+        self.temperature, self.top_p = temperature, top_p
         self.seeds = seeds if temperature > 0 else None
         self.waiting = deque(sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), tuple(prompts[i]))))
         self.responses: list[list[int]] = [[] for _ in prompts]
@@ -179,7 +184,7 @@ class _Writing:
         rows = self._next(places, math.inf, 0)  # some of these models take padding for text
         draws = None if self.seeds is None else uniforms([self.seeds[row] for row in rows], self.limit)
         asked = [self.prompts[row] for row in rows]
-        found, logps = plain.write(model, asked, draws, self.temperature, self.end_id, pad_id, self.limit)
+        found, logps = plain.write(model, asked, draws, self.temperature, self.top_p, self.end_id, pad_id, self.limit)
         for row, response in zip(rows, found, strict=True):
             self.responses[row] = response
         self.drawn += [(rows, of_column) for of_column in logps]
@@ -219,7 +224,8 @@ class _Writing:
             tokens, logps = best(logits)
         else:
             uniform = np.array([self.draws[row][len(self.responses[row])] for row in rows])
-            tokens, logps = pick(logits, self.temperature, torch.from_numpy(uniform).to(logits.device))
+            drawn = torch.from_numpy(uniform).to(logits.device)
+            tokens, logps = pick(logits, self.temperature, drawn, self.top_p)
         self.drawn.append((list(rows), logps))
         return tokens
 

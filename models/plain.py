@@ -15,9 +15,9 @@ from models.slots import padded
 class Drawn(LogitsProcessor):
     """Leaves one token to each row: the one its own stream draws, or the likeliest where there are no streams."""
 
-    def __init__(self, draws: np.ndarray | None, temperature: float, columns: int) -> None:
+    def __init__(self, draws: np.ndarray | None, temperature: float, top_p: float, columns: int) -> None:
         self.draws = None if draws is None else torch.from_numpy(draws)
-        self.temperature, self.columns = temperature, columns
+        self.temperature, self.top_p, self.columns = temperature, top_p, columns
         self.logps: list[torch.Tensor] = []  # of each step [rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ class Drawn(LogitsProcessor):
             tokens, logps = best(scores)
         else:
             uniform = self.draws[:, input_ids.shape[1] - self.columns].to(scores.device)
-            tokens, logps = pick(scores.float(), self.temperature, uniform)
+            tokens, logps = pick(scores.float(), self.temperature, uniform, self.top_p)
         self.logps.append(logps)
         return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)
 
@@ -35,6 +35,7 @@ def write(
     prompts: Sequence[Sequence[int]],
     draws: np.ndarray | None,
     temperature: float,
+    top_p: float,
     end_id: int,
     pad_id: int,
     max_new_tokens: int,
@@ -45,7 +46,7 @@ def write(
     wanted = GenerationConfig(
         do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end_id, pad_token_id=pad_id, use_cache=True
     )
-    drawn = Drawn(draws, temperature, ids.shape[1])
+    drawn = Drawn(draws, temperature, top_p, ids.shape[1])
     with _without_own_settings(model):
         out = model.generate(
             input_ids=ids,

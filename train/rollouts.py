@@ -4,6 +4,7 @@ An adapter is added to the weights on their way, and changes nothing where it is
 for as long as it takes to hand it over.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -95,10 +96,11 @@ def _server(configuration: Configuration, folder: Path) -> Iterator[tuple[str, s
     """The server's address, once it answers; the first process starts it where none is given, and ends it."""
     given = configuration.rollouts
     port = processes.gathered([given.vllm_server_port or serving.free_port()])[0][0]  # the first process's
-    url = given.vllm_server_base_url or f"http://{given.vllm_server_host}:{port}"
+    running_already = given.vllm_server_base_url or os.environ.get(serving.ADDRESS, "")
+    url = running_already or f"http://{given.vllm_server_host}:{port}"
     server: serving.Process | None = None
     with ExitStack() as stack:
-        if processes.rank() == 0 and not given.vllm_server_base_url:
+        if processes.rank() == 0 and not running_already:
             command = serving.command(
                 configuration, configuration.model.path, port, *serving.for_rollouts(configuration)
             )

@@ -77,6 +77,7 @@ TASKS = (
         ask=_gsm8k,
         kind="math",
         paper="gsm8k",
+        size=1319,
     ),
     Task(
         name="mmlu_pro",
@@ -88,6 +89,7 @@ TASKS = (
         kind="choice",
         paper="mmlu_pro",
         harness=("mmlu_pro/_default_template_yaml", "mmlu_pro/utils.py"),
+        size=12032,
     ),
     Task(
         name="arc_challenge",
@@ -98,6 +100,7 @@ TASKS = (
         ask=_arc,
         kind="choice",
         harness=("arc/arc_challenge_chat.yaml",),
+        size=1172,
     ),
     Task(
         name="truthfulqa",
@@ -110,6 +113,7 @@ TASKS = (
         options={"mode": "normalised"},
         likelihood=True,
         harness=(_TRUTHFULQA_FILE,),
+        size=817,
     ),
     Task(
         name="hellaswag",
@@ -122,5 +126,6 @@ TASKS = (
         options={"mode": "normalised"},
         likelihood=True,
         harness=("hellaswag/hellaswag.yaml", "hellaswag/utils.py"),
+        size=10042,
     ),
 )

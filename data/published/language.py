@@ -3,8 +3,9 @@
 import json
 from itertools import zip_longest
 
+from data.items import Decoding
 from data.published import halueval, harness
-from data.published.task import Cells, Decoding, Question, Task
+from data.published.task import Cells, Question, Task
 
 _YES_NO = ("no", "yes")
 
@@ -64,6 +65,7 @@ TASKS = (
         options={"mode": "normalised"},
         paper="coqa",
         harness=("coqa/default.yaml", "coqa/utils.py"),
+        size=500,
     ),
     Task(
         name="ifeval",
@@ -77,6 +79,7 @@ TASKS = (
         decoding=Decoding(max_new_tokens=512),
         first=10,  # Evalchemy leaves the first 10 of the 541 out, and the last 31
         last=510,
+        size=500,
     ),
     Task(
         name="halueval",
@@ -88,6 +91,7 @@ TASKS = (
         kind="text",
         options={"mode": "label", "among": ("Yes", "No")},
         paper="halueval",
+        size=30000,
     ),
     Task(
         name="mc_taco",
@@ -100,5 +104,6 @@ TASKS = (
         options={"mode": "label", "among": ("yes", "no")},
         likelihood=True,
         harness=(_MC_TACO_FILE,),
+        size=9442,
     ),
 )

@@ -1,7 +1,8 @@
 """MATH500, AIME24, AIME25, OlympiadBench: arXiv:2507.00432, A.3.4, its forks of Evalchemy and lm-eval."""
 
 from data.columns import text
-from data.published.task import Cells, Decoding, Question, Task
+from data.items import Decoding
+from data.published.task import Cells, Question, Task
 
 # Evalchemy's, of all its math tasks
 PROBLEM = "Problem: {problem}\nMark your solution with \\boxed\nAnswer:"
@@ -11,7 +12,7 @@ _OLYMPIAD = (
     "Problem: {problem}\nAnswer:"
 )
 # the paper's; the fork's code has temperature 0.7 and no top_p, and MATH500 once
-_THREE, _TEN = (Decoding(repeats, temperature=0.6, top_p=0.95) for repeats in (3, 10))
+_THREE, _TEN = (Decoding(samples, temperature=0.6, top_p=0.95) for samples in (3, 10))
 
 
 def boxed(cells: Cells, _: str) -> Question:
@@ -24,14 +25,15 @@ def _olympiad(cells: Cells, _: str) -> Question:
     return Question(_OLYMPIAD.format(problem=cells["question"]), text(cells["final_answer"][0]))
 
 
-_ANSWERED = {"": ("problem|Problem|question", "answer|Answer|expected_answer")}
+def _problems(name: str, hub: str, split: str, size: int, decoding: Decoding) -> Task:
+    columns = {"": ("problem|Problem|question", "answer|Answer|expected_answer")}
+    return Task(name, "math", hub, split, columns, boxed, "math", paper=name, decoding=decoding, size=size)
+
 
 TASKS = (
-    Task(
-        "math500", "math", "HuggingFaceH4/MATH-500", "test", _ANSWERED, boxed, "math", paper="math500", decoding=_THREE
-    ),
-    Task("aime24", "math", "Maxwell-Jia/AIME_2024", "train", _ANSWERED, boxed, "math", paper="aime24", decoding=_TEN),
-    Task("aime25", "math", "math-ai/aime25", "test", _ANSWERED, boxed, "math", paper="aime25", decoding=_TEN),
+    _problems("math500", "HuggingFaceH4/MATH-500", "test", 500, _THREE),
+    _problems("aime24", "Maxwell-Jia/AIME_2024", "train", 30, _TEN),
+    _problems("aime25", "math-ai/aime25", "test", 30, _TEN),
     Task(
         name="olympiadbench",
         group="math",
@@ -41,5 +43,6 @@ TASKS = (
         ask=_olympiad,
         kind="math",
         paper="olympiadbench",
+        size=674,
     ),
 )

@@ -7,8 +7,9 @@ import random
 import zlib
 from typing import Any
 
+from data.items import Decoding
 from data.published import harness
-from data.published.task import Cells, Decoding, Question, Task
+from data.published.task import Cells, Question, Task
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -119,6 +120,7 @@ TASKS = (
         kind="choice",
         paper="gpqa_diamond",
         decoding=_THREE,
+        size=198,
     ),
     Task(
         name="livecodebench",
@@ -131,6 +133,7 @@ TASKS = (
         paper="livecodebench",
         decoding=_THREE,
         files=("test.jsonl", "test2.jsonl"),  # release_v2
+        size=511,
     ),
     Task(
         name="acpbench",
@@ -142,6 +145,7 @@ TASKS = (
         kind="choice",
         paper="acpbench",
         harness=("acpbench/mcq_cot_2shot/_mcq_cot_2shot_yaml", *_ACP_FILES.values()),
+        size=280,
     ),
     Task(
         name="headqa",
@@ -154,5 +158,6 @@ TASKS = (
         options={"mode": "normalised"},
         likelihood=True,
         harness=(_HEADQA_FILE,),
+        size=2742,
     ),
 )

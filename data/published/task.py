@@ -4,20 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.items import Item, Missing
+from data.items import Decoding, Item, Missing
 
 Cells = Mapping[str, Any]  # a row by column
 BROKEN = (KeyError, TypeError, ValueError, IndexError, AttributeError)  # what a row that is not as expected raises
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How a benchmark's responses are generated."""
-
-    repeats: int = 1  # responses an item; the score is the mean over them
-    temperature: float = 0.0  # 0: greedy
-    top_p: float = 1.0
-    max_new_tokens: int = 32768
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,8 @@ class Task:
     paper: str = ""
     likelihood: bool = False
     harness: tuple[str, ...] = ()
-    decoding: Decoding = Decoding()
+    decoding: Decoding = Decoding()  # of the published run; one without samples was greedy
+    size: int = 0  # items there are
     files: tuple[str, ...] = ()  # of the hub's repository, where its rows stand in these alone
     first: int = 0  # rows of the split that are used
     last: int | None = None

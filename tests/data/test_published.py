@@ -102,6 +102,24 @@ def test_an_empty_split_and_a_lost_folder_are_named(tmp_path: Path) -> None:
     assert "empty" in missing["math500"] and "nowhere, which suite.local names" in missing["aime24"]
 
 
+def test_decoding_is_the_papers_where_it_is_asked_for() -> None:
+    """arXiv:2507.00432, A.3.4: temperature 0.6 and top-p 0.95, 10 times for AIME, 3 times else; the others greedy."""
+    own = suite.decoding(read({}, decoding="published", samples=1))
+    sampled = {name: how[:3] for name, how in own.items() if how.samples}
+    three, ten = (3, 0.6, 0.95), (10, 0.6, 0.95)
+    assert sampled == {"math500": three, "aime24": ten, "aime25": ten, "gpqa_diamond": three, "livecodebench": three}
+    assert {how.max_new_tokens for name, how in own.items() if name != "ifeval"} == {32768}
+    assert own["ifeval"].max_new_tokens == 512
+    common = suite.decoding(read({}, samples=2, temperature=0.7, top_p=0.9, max_new_tokens=9))
+    assert set(common.values()) == {(2, 0.7, 0.9, 9)}
+
+
+def test_a_plan_counts_no_more_items_than_there_are() -> None:
+    whole = read({}, items=100_000, decoding="published", benchmarks=["aime24", "math500", "coqa"])
+    assert suite.responses(whole) == 30 * 11 + 500 * 4 + 500
+    assert suite.responses(whole.model_copy(update={"items": 7})) == 7 * (11 + 4 + 1)
+
+
 def test_subsets_take_turns(tmp_path: Path) -> None:
     row = ROWS["halueval"]["qa_samples"][0]
     local = write(tmp_path, {"halueval": ROWS["halueval"] | {"qa_samples": [row, row]}})

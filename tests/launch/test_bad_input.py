@@ -10,7 +10,7 @@ import pytest
 from conf.errors import UserError
 from conf.files import write_json
 from conf.schema import Configuration
-from launch import machine, preflight, training
+from launch import folders, machine, preflight
 
 Make = Callable[..., Configuration]
 ROOT = Path(__file__).parent.parent.parent
@@ -100,8 +100,8 @@ def test_imitating_without_responses_is_refused_before_any_arm_trains(make: Make
     (tmp_path / "data").mkdir()
     write_json(tmp_path / "data" / "manifest.json", {"targets": {"present": False}})
     with pytest.raises(UserError, match=r"data\.solution"):
-        training._check_targets(tmp_path, [given])
-    training._check_targets(tmp_path, [make("recipe=grpo")])
+        folders.check_targets(tmp_path, [given])
+    folders.check_targets(tmp_path, [make("recipe=grpo")])
 
 
 @pytest.mark.parametrize("module", ["launch.pair", "launch.sweep", "launch.evaluate", "launch.report", "launch.base"])

@@ -219,6 +219,23 @@ def test_sampling_follows_the_distribution():
         assert np.abs(found - expected).max() < 4 * np.sqrt(0.25 / 40_000)
 
 
+def test_top_p_samples_among_the_likeliest_tokens_alone():
+    logits = torch.log(torch.tensor([[0.1, 0.45, 0.05, 0.25, 0.15]]))
+    draws = torch.from_numpy(uniforms(range(20_000), 1)[:, 0])
+    for top_p, kept in ((0.4, [1]), (0.45, [1]), (0.5, [1, 3]), (0.8, [1, 3, 4]), (0.99, [0, 1, 2, 3, 4])):
+        left = np.where(np.isin(np.arange(5), kept), np.exp(logits[0].double().numpy()), 0.0)
+        tokens, logps = pick(logits.expand(20_000, -1), 1.0, draws, top_p)
+        found = np.bincount(tokens.numpy(), minlength=5) / 20_000
+        assert np.abs(found - left / left.sum()).max() < 4 * np.sqrt(0.25 / 20_000)
+        assert logps.numpy() == pytest.approx(np.log(left / left.sum())[tokens.numpy()], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "mamba, no keys"])
+def test_the_smallest_top_p_is_greedy(kind):
+    model, prompts = made(kind), [[2, 3, 4], [5, 6], [7]]
+    assert write(model, prompts, temperature=1.0, seeds=[1, 2, 3], top_p=1e-6) == write(model, prompts, temperature=0.0)
+
+
 def test_a_large_vocabulary_loses_no_small_probability(monkeypatch):
     """A token of probability 2^-20 after 150,000 others, where float32 sums have lost count; in pieces of rows too."""
     logits = torch.full((3, 150_000), -20.0)
