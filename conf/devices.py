@@ -70,10 +70,12 @@ def _check_rollouts(configuration: Configuration) -> None:
         why = "NCCL sends from one CUDA device to another"
         raise UserError("rollouts.vllm_weight_sync=nccl on a CPU", why, "set rollouts.vllm_weight_sync=folder")
     starts = given.vllm_mode == "server" and not given.vllm_server_base_url
-    if starts and hardware.nodes > 1 and given.vllm_server_host in ("127.0.0.1", "localhost"):
+    here = given.vllm_server_host in ("127.0.0.1", "localhost") and not configuration.served_apart
+    if starts and hardware.nodes > 1 and here:
         text = f"rollouts.vllm_server_host={given.vllm_server_host} with hardware.nodes={hardware.nodes}"
         why = "processes on the other machines would not find the server, which the first starts"
-        raise UserError(text, why, "set it to the first machine's name, or rollouts.vllm_mode=colocate")
+        change = "set it to the first machine's name, or rollouts.vllm_mode=colocate, or hardware.slurm.vllm_node=true"
+        raise UserError(text, why, change)
     if given.vllm_importance_sampling_correction and recipe.q not in ("policy", "policy_and_teacher"):
         text = f"rollouts.vllm_importance_sampling_correction=true with recipe.q={recipe.q}"
         why = "it would weigh responses by how far the policy has moved from another model, and not by rounding"

@@ -253,6 +253,7 @@ class Slurm(Section):
         600  # before the time limit, when a run saves and queues itself again
     )
     cpus_per_task: Annotated[int, Field(ge=0)] = 0  # of a machine; 0: its processes' threads and reward_workers
+    vllm_node: bool = False  # with rollouts.vllm_mode=server: a machine more for each run that samples, to serve vLLM
     extra: Keys = []  # further options of sbatch, one each: --exclusive
     setup: Keys = []  # lines of shell before the work of each job: module load cuda
 
@@ -316,6 +317,14 @@ class Logger(Section):
     mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
 
 
+class Hub(Section):
+    """Where finished runs are uploaded, as transformers' hub_model_id and hub_private_repo; a token is read from
+    HF_TOKEN or from `hf auth login`."""
+
+    model_id: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+$")] = ""  # OWNER/NAME, to which -ARM-seed-N is added
+    private_repo: bool = True  # of repositories that are made for it
+
+
 class Experiment(Section):
     """One question: which arms, which seeds, and the grid its learning rates are chosen from."""
 
@@ -348,6 +357,7 @@ class Configuration(Section):
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
+    hub: Hub = Hub()
 
     @property
     def samples(self) -> bool:
@@ -358,6 +368,12 @@ class Configuration(Section):
     def samples_with_vllm(self) -> bool:
         """Whether vLLM samples them."""
         return self.samples and self.rollouts.use_vllm
+
+    @property
+    def served_apart(self) -> bool:
+        """Whether a Slurm job of this run has a machine more, which serves vLLM."""
+        server = self.rollouts.vllm_mode == "server" and not self.rollouts.vllm_server_base_url
+        return self.samples_with_vllm and server and self.hardware.slurm.vllm_node and "slurm" in self.hardware.launcher
 
     @property
     def imitates(self) -> bool:

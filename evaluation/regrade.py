@@ -13,7 +13,7 @@ from conf.schema import Suite
 from data import suite as suites
 from data.items import Item
 from evaluation import parts
-from evaluation.grade import LENGTH, SCHEMA, STOP, about, check_verifiers, judged
+from evaluation.grade import LENGTH, SCHEMA, STOP, about, check_verifiers, judged, stated
 from evaluation.modes import MODES
 from evaluation.summing import SCORED, all_scores
 
@@ -98,7 +98,7 @@ def _regraded(
     found = [dict.fromkeys(SCHEMA.names) | {"twin": "", "labels": "{}", "shots": 0} | _ended(row) for row in rows]
     for (place, item), verdict in zip(asked, verdicts, strict=True):
         row = found[place]
-        if row["reference"] != item.reference:
+        if row["reference"] != stated(item.reference):
             others["items_changed"].add((item.benchmark, item.id))
         for mode in GRADES:
             changed["grades_changed"][mode] += row[mode] != verdict[mode] and row[mode] is not None

@@ -17,7 +17,7 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Decoding, Item
-from evaluation import parts
+from evaluation import backend, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
@@ -144,11 +144,12 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
     total, known = len(asked), sum(one in done for one in asked)
     task.folder.mkdir(parents=True, exist_ok=True)
     title, file = f"evaluate {task.label}", task.folder / progress_file(share)
-    with Bar(title, total, known, file) as bar:
+    writer = backend.writer(task.configuration, model, tokenizer, task.folder, needed=known < total)
+    with Bar(title, total, known, file) as bar, writer as writes:
         for chunk, how in _chunks(task, items):
             rest = [(item, sample) for item, sample in chunk if (item.benchmark, item.id, sample) not in done]
             if rest:
-                _respond(task, model, tokenizer, rest, how, bar, save_seconds)
+                _respond(task, writes, tokenizer, rest, how, bar, save_seconds)
 
 
 def score(task: Task) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from conf.validate import validate
 from launch import look
+from models import serving
 
 CONF = Path(conf.__file__).parent
 GROUPS = tuple(sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and any(folder.glob("*.yaml"))))
@@ -32,7 +33,16 @@ def compose(overrides: list[str]) -> Configuration:
         own = [override for override in overrides if override != "hardware=any"]
         tree = _composed([*look.chosen(), *own])
     _apply_experiment(tree, overrides)
-    return validate(tree)
+    return with_backend(validate(tree))
+
+
+def with_backend(configuration: Configuration) -> Configuration:
+    """What suite.backend=auto is on this machine: vLLM on CUDA where it is installed."""
+    if configuration.suite.backend != "auto":
+        return configuration
+    there = configuration.hardware.device == "cuda" and serving.executable()
+    suite = configuration.suite.model_copy(update={"backend": "vllm" if there else "transformers"})
+    return configuration.model_copy(update={"suite": suite})
 
 
 def _composed(overrides: list[str]) -> dict[str, Any]:

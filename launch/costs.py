@@ -52,6 +52,7 @@ def of(configuration: Configuration) -> list[Cost]:
     if configuration.samples:
         rollouts = rollout_seconds(configuration, model)
         held = devices + needs.set_aside(configuration)
+        held += hardware.processes // hardware.nodes if configuration.served_apart else 0
         found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), held))
     found.append(Cost("training", steps * step.train, _times(update_seconds(configuration, model), steps), devices))
     return [*found, evaluation(configuration, model)]

@@ -194,7 +194,9 @@ def colocated(configuration: Configuration) -> bool:
 
 
 def set_aside(configuration: Configuration) -> int:
-    """Devices of this machine for a server that the run starts."""
+    """Devices of a run's machine for a server that the run starts; none where it has a machine of its own."""
+    if configuration.served_apart:
+        return 0
     given = configuration.rollouts
     starts = configuration.samples_with_vllm and given.vllm_mode == "server" and not given.vllm_server_base_url
     return given.vllm_tensor_parallel_size if starts else 0

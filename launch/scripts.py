@@ -12,6 +12,7 @@ from huggingface_hub.constants import HF_HOME
 
 from conf.schema import Configuration
 from launch import needs, ranks, workers
+from models import serving
 from train import measuring, stop
 
 FIRST_PORT, PORTS = 20_000, 10_000  # the job's number decides, so that jobs that share a machine do not meet
@@ -34,11 +35,12 @@ child= interrupted=0 warned=0 code=0
 rm -f "$run/{asked}" "$run/{stopped}"
 touch "$run/{started}"
 trap save USR1
-srun --ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task={cpus} {command} &
+{serving}srun {on}--ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task={cpus} {command} &
 child=$!
 wait "$child" || code=$?
 while (( interrupted )); do interrupted=0 code=0; wait "$child" || code=$?; done
-written=$(find "$run/checkpoints" "$run/evaluation" -newer "$run/{started}" -print -quit 2>/dev/null || true)
+{served}new=(-path "*/step-*/*" -type f -newer "$run/{started}")
+written=$(find "$run/checkpoints" "$run/evaluation" "${{new[@]}}" -print -quit 2>/dev/null || true)
 if [[ -e $run/{stopped} || $warned -ne 0 && $code -ne 0 && -n $written ]]; then
     echo "queued again, to go on from the last checkpoint"
     scontrol requeue "$SLURM_JOB_ID" || exit {code}
@@ -52,6 +54,17 @@ MAIN_PORT={port}
 export MAIN_ADDRESS MAIN_PORT
 """
 ANY_PORT = f"$(( {FIRST_PORT} + SLURM_JOB_ID % {PORTS} ))"
+# The last machine serves vLLM, and the others train.
+SERVING = """\
+mapfile -t MACHINES < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+TRAINING=$(IFS=,; echo "${{MACHINES[*]:0:{nodes}}}")
+VLLM_PORT={port}
+export {address}="http://${{MACHINES[-1]}}:$VLLM_PORT"
+srun --nodes=1 --ntasks=1 --nodelist="${{MACHINES[-1]}}" --cpus-per-task={cpus} {command} >>"$run/vllm.log" 2>&1 &
+server=$!
+"""
+SERVED = 'kill "$server" 2>/dev/null || true\n'
+SERVER_PORT = f"$(( {FIRST_PORT + PORTS} + SLURM_JOB_ID % {PORTS} ))"
 
 
 def of_run(configuration: Configuration, run: Path) -> str:
@@ -63,7 +76,11 @@ def of_run(configuration: Configuration, run: Path) -> str:
         for word, value in PLACES.items():
             command = command.replace(word, value)
         command = f"bash -c {shlex.quote(f'exec {command}')}"  # in each machine's task, which knows its number
+    apart = configuration.served_apart
     lines = TRAIN.format(
+        serving=_serving(configuration) if apart else "",
+        served=SERVED if apart else "",
+        on=f'--nodes={hardware.nodes} --ntasks={hardware.nodes} --nodelist="$TRAINING" ' if apart else "",
         run=shlex.quote(str(run)),
         asked=stop.ASKED,
         stopped=stop.STOPPED,
@@ -77,9 +94,25 @@ def of_run(configuration: Configuration, run: Path) -> str:
     meeting = MEETING.format(port=hardware.main_process_port or ANY_PORT) if several else ""
     own = ["--requeue", f"--signal=B:USR1@{hardware.slurm.signal_seconds}"]
     name = "/".join((configuration.experiment.name, *run.parts[-2:]))
-    head = _directives(configuration, name, run / "worker.log", hardware.nodes, own)
+    head = _directives(configuration, name, run / "worker.log", hardware.nodes + apart, own)
     work = [_stage("begin", run), (meeting + lines).rstrip(), *_measure(configuration, run)]
     return _script(configuration, head, work)
+
+
+def _serving(configuration: Configuration) -> str:
+    """The lines that serve vLLM on the job's last machine, reachable by the others."""
+    rollouts = configuration.rollouts.model_copy(update={"vllm_server_host": "0.0.0.0"})
+    public = configuration.model_copy(update={"rollouts": rollouts})
+    words = serving.command(public, configuration.model.path, 0, *serving.for_rollouts(configuration))
+    words[words.index("--port") + 1] = "@PORT@"
+    variables = [f"{key}={value}" for key, value in serving.SETTINGS.items()]
+    return SERVING.format(
+        nodes=configuration.hardware.nodes,
+        port=configuration.rollouts.vllm_server_port or SERVER_PORT,
+        address=serving.ADDRESS,
+        cpus=_cpus(configuration),
+        command=shlex.join(["env", *variables, *words]).replace("@PORT@", '"$VLLM_PORT"'),
+    )
 
 
 def of_preparation(configuration: Configuration, experiment: Path) -> str:

@@ -25,6 +25,7 @@ class Engine:
 
     dtype: torch.dtype
     sleeps = False
+    config: Any = None  # the model's, where it is known
 
     def write(self, prompts: Sequence[Sequence[int]], fields: Sequence[dict[str, Any]]) -> Iterator[Written]:
         """One response a prompt, in order; `fields`: of each one's SamplingParams."""

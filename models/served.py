@@ -9,15 +9,14 @@ from typing import Any
 
 import httpx2
 import torch
-from safetensors.torch import save_file
 
 from conf.errors import UserError
 from models.engine import Engine, Weights, Written
+from models.handing import write_folder
 from models.serving import Process
 
 AT_A_TIME = 256  # requests of a process; the server batches those of all
 CONNECT_SECONDS, ANSWER_SECONDS = 30.0, 7200.0
-SHARD_BYTES = 4 * 2**30  # of a file of weights
 EXCERPT = 500  # characters of a server's own words
 
 
@@ -96,19 +95,3 @@ class Served(Engine):
         why = said or "without it nothing can be sampled, and its weights may not be the policy's"
         change = "mend what its log shows, then start the same command: the run goes on from its last checkpoint"
         raise UserError(f"the vLLM server at {self.url}, {fault}", why, change)
-
-
-def write_folder(weights: Weights, folder: Path) -> None:
-    """Weights as safetensors files of a few GiB each, one tensor after the other in memory."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    held: dict[str, torch.Tensor] = {}
-    count = size = 0
-    for name, tensor in weights:
-        held[name] = tensor.detach().to("cpu", copy=True).contiguous()
-        size += held[name].nbytes
-        if size > SHARD_BYTES:
-            save_file(held, folder / f"model-{count:05d}.safetensors", metadata={"format": "pt"})
-            held, size, count = {}, 0, count + 1
-    if held:
-        save_file(held, folder / f"model-{count:05d}.safetensors", metadata={"format": "pt"})

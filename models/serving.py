@@ -18,7 +18,9 @@ from pathlib import Path
 from conf.errors import UserError
 from conf.schema import Configuration
 
+ADDRESS = "PARIBUS_VLLM_SERVER"  # in the environment: of a server beside the run, known when its machine is
 LOGPROBS = "processed_logprobs"  # of the distribution that is drawn from, temperature included
+SETTINGS = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "OMP_NUM_THREADS": "1"}  # of a server
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 POLL_SECONDS, END_SECONDS, ASK_SECONDS = 0.2, 30.0, 5.0
 RANKS = re.compile(r"(RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|GROUP_RANK|ROLE_\w+|MASTER_\w+|TORCHELASTIC_\w+)$")
@@ -104,7 +106,7 @@ def environment(devices: Sequence[int]) -> dict[str, str]:
     names = visible.split(",") if visible else []
     own = [names[number] if number < len(names) else str(number) for number in devices]
     more = {"CUDA_VISIBLE_DEVICES": ",".join(own)} if devices else {}
-    return kept | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "OMP_NUM_THREADS": "1"} | more
+    return kept | SETTINGS | more
 
 
 def free_port() -> int:

@@ -4,6 +4,7 @@ An adapter is added to the weights on their way, and changes nothing where it is
 for as long as it takes to hand it over.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,14 +14,13 @@ import torch
 
 from conf.schema import Configuration
 from models import serving
-from models.critic import is_critics
-from models.engine import Engine, Weights
+from models.engine import Engine
+from models.handing import weights
 from models.render import prompt_ids
 from train import mismatch, processes, sharded
 
 LOG = "rollouts.log"  # of the server, in the run's folder
 EXCHANGE = "rollouts/weights"  # where it finds the policy's
-LORA = ".lora_"  # in the name of every parameter of an adapter
 
 Version = tuple[str, int]  # whose weights, and how many updates or copies were made of them
 
@@ -38,7 +38,7 @@ class Sampler:
         come here. UserError where it does not hold it afterwards, see `mismatch.check_sync`."""
         if self.holds == version:
             return
-        self.engine.load(weights(model, self.engine.dtype), processes.rank() == 0)
+        self.engine.load(weights(model, self.engine.dtype, sharded.gathered_parameters), processes.rank() == 0)
         processes.wait()  # none asks a server that another is still giving weights to
         text = prompt_ids(self.trainer.processing_class, mismatch.PROBE)
         now = mismatch.Probe(mismatch.log_probabilities(model, text), torch.tensor(self.engine.score(text)))
@@ -95,10 +95,11 @@ def _server(configuration: Configuration, folder: Path) -> Iterator[tuple[str, s
     """The server's address, once it answers; the first process starts it where none is given, and ends it."""
     given = configuration.rollouts
     port = processes.gathered([given.vllm_server_port or serving.free_port()])[0][0]  # the first process's
-    url = given.vllm_server_base_url or f"http://{given.vllm_server_host}:{port}"
+    running_already = given.vllm_server_base_url or os.environ.get(serving.ADDRESS, "")
+    url = running_already or f"http://{given.vllm_server_host}:{port}"
     server: serving.Process | None = None
     with ExitStack() as stack:
-        if processes.rank() == 0 and not given.vllm_server_base_url:
+        if processes.rank() == 0 and not running_already:
             command = serving.command(
                 configuration, configuration.model.path, port, *serving.for_rollouts(configuration)
             )
@@ -118,33 +119,3 @@ def devices(configuration: Configuration) -> list[int]:
         return []
     first = hardware.processes // hardware.nodes
     return list(range(first, first + given.vllm_tensor_parallel_size))
-
-
-def weights(policy: Any, dtype: torch.dtype) -> Weights:
-    """(name in the base's own files, value) of every parameter that a base has, whole and in `dtype`, adapters added.
-    Every process must go through all of them."""
-    bare = getattr(policy, "module", policy)
-    base = bare.get_base_model() if hasattr(bare, "get_base_model") else bare
-    modules = dict(base.named_modules())
-    for name, parameter in base.named_parameters():
-        if LORA in name or is_critics(name):
-            continue
-        owner: Any = modules.get(name.rpartition(".")[0].removesuffix(".base_layer"))
-        adapted = name.endswith(".base_layer.weight") and hasattr(owner, "get_delta_weight")
-        with sharded.gathered_parameters([parameter, *(owner.parameters() if adapted else ())]):
-            value = _unpacked(parameter)
-            if adapted:
-                for adapter in owner.active_adapters:
-                    value = value.float() + owner.get_delta_weight(adapter).float()
-            yield name.replace(".base_layer", ""), value.detach().to(dtype)
-
-
-def _unpacked(parameter: Any) -> torch.Tensor:
-    """The numbers that a parameter of 4 bits stands for; others are what they are."""
-    state = getattr(parameter, "quant_state", None)
-    if state is None:
-        return parameter.data
-    from bitsandbytes.functional import dequantize_4bit
-
-    found: torch.Tensor = dequantize_4bit(parameter.data, state)
-    return found

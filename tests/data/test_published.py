@@ -1,6 +1,9 @@
 """The published benchmarks, read from hand-made rows in their real schemas."""
 
+import base64
 import json
+import pickle
+import zlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from conf.errors import UserError
 from conf.schema import Suite
 from data import published, suite
 from data.published import wide
+from rewards import verify
+from rewards.packed import private_tests
 from rewards.paper import GRADERS
 from tests.data.published import ROWS, write
 
@@ -157,13 +162,10 @@ def test_ifeval_leaves_out_what_evalchemy_leaves_out(tmp_path: Path) -> None:
 
 
 def test_private_tests_are_read_without_unpickling() -> None:
-    import base64
-    import pickle
-    import zlib
-
-    from data.published.reasoning import private_tests
-
     evil = base64.b64encode(zlib.compress(pickle.dumps(Path))).decode()
     with pytest.raises(ValueError, match="no single text"):
         private_tests(evil)
     assert private_tests('[{"input": "1"}]') == [{"input": "1"}]
+    for cell in (evil, "x", "[", None, base64.b64encode(b"x").decode()):
+        verdict = verify("code", "```python\nprint(1)\n```", {"form": "stdin", "packed": cell})
+        assert (verdict.outcome, verdict.reason) == ("unscorable", "bad_reference")

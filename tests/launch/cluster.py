@@ -13,7 +13,7 @@ from pathlib import Path
 NEEDED = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 PLACES = "/usr/sbin:/usr/local/sbin"
 # Nodes claim more cores than there are, so that no job waits for another. No cgroups, no accounting, no munge: it
-# runs in a container, and every command finds it by SLURM_CONF.
+# runs in a container, and every command finds it by SLURM_CONF. The nodes' names are addresses, which need no resolver.
 CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost=localhost
@@ -41,8 +41,9 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
-NodeName=localhost,other NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=8
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=127.1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8
+NodeName=127.2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8
+PartitionName=main Nodes=127.[1-2] Default=YES MaxTime=INFINITE State=UP
 """
 
 
@@ -60,7 +61,7 @@ def running(folder: Path) -> Iterator[str | None]:
     (folder / "slurm.conf").write_text(text)
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     path = f"{os.environ['PATH']}:{PLACES}"
-    commands = [["slurmctld", "-D", "-i"], ["slurmd", "-D", "-N", "localhost"], ["slurmd", "-D", "-N", "other"]]
+    commands = [["slurmctld", "-D", "-i"], ["slurmd", "-D", "-N", "127.1"], ["slurmd", "-D", "-N", "127.2"]]
     daemons = []
     try:
         for command in commands:
@@ -92,7 +93,7 @@ def _up(daemons: list[subprocess.Popen[bytes]]) -> bool:
 
 
 def _last_words(folder: Path) -> str:
-    lines = [line for log in sorted(folder.glob("*.log")) for line in log.read_text().splitlines() if "rror" in line]
+    lines = [line for log in sorted(folder.glob("*.log")) for line in log.read_text().splitlines() if "fatal" in line]
     return "Slurm does not start here: " + (lines[-1] if lines else "no node came up")
 
 

@@ -1,5 +1,6 @@
 """A real Slurm on this machine: a pair submitted, cancelled, asked to stop, queued again and finished; two nodes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -63,7 +64,7 @@ def test_a_pair_cancelled_and_stopped_in_the_middle_ends_with_its_report(slurm, 
     sft, grpo = (folder / "arms" / arm / "seed-0" for arm in ("sft", "grpo"))
     asked = ("launch.pair", tmp_path, "train.steps=60", "train.save_steps=20")
     said = launch(*asked)
-    assert said.count("submitted as job") == 2 and "preparing the experiment: job" in said and "follows" not in said
+    assert said.count("submitted as job") == 2 and "embedded is prepared by job" in said and "follows" not in said
     assert queue()["embedded/again"] == "PENDING"
     said = launch(*asked)
     assert "submitted" not in said.partition("the same command")[0] and "launch.pair: job" in said
@@ -113,3 +114,17 @@ def test_a_run_that_fails_says_what_failed_first_and_ends_what_waits_for_it(slur
     said = (run / "worker.log").read_text()
     assert "error: process" in said.splitlines()[-1] or "error:" in said, said
     assert not (run / "done.json").exists() and not (tmp_path / "embedded/report").exists()
+
+
+def test_a_machine_more_serves_vllm(slurm, tmp_path, monkeypatch):
+    """By the stand-in of tests/vllm_server.py, on the second node."""
+    monkeypatch.setenv("PATH", f"{ROOT / 'tests/standin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("STANDIN_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    server = ("rollouts.use_vllm=true", "rollouts.vllm_mode=server", "rollouts.vllm_weight_sync=folder")
+    asked = ("recipe=grpo", "train.steps=2", "train.save_steps=2", "hardware.slurm.vllm_node=true")
+    launch("launch", tmp_path, *asked, *server)
+    run = tmp_path / "embedded/arms/grpo/seed-0"
+    until(lambda: not queue(), "all jobs")
+    assert steps(run) == [1, 2], (run / "worker.log").read_text()
+    assert (run / "done.json").exists() and (run / "vllm.log").stat().st_size

@@ -9,8 +9,9 @@ from conf.errors import UserError
 from conf.files import read_jsonl
 from conf.validate import validate
 from models.adapter import adapted
+from models.handing import weights
 from models.loading import load, load_configured
-from train import rollouts, worker
+from train import worker
 
 QLORA = {"model__quantization": "nf4", "model__lora_rank": 4}
 SMALL = {"data__max_completion_length": 40, "train__steps": 2, "train__save_steps": 2, "train__kl_rows": 4}
@@ -25,7 +26,7 @@ def test_the_base_is_rounded_to_sixteen_values_and_the_adapter_is_not(configure)
     model = adapted(configuration, base)
     kinds = {str(one.dtype) for one in model.parameters()}
     assert kinds == {"torch.uint8", "torch.float32"} and all(one.dtype == torch.float32 for one in learned(model))
-    found, exact = dict(rollouts.weights(model, torch.float32)), dict(plain.named_parameters())
+    found, exact = dict(weights(model, torch.float32)), dict(plain.named_parameters())
     assert set(found) == set(exact)
     for name, value in found.items():
         off = (value - exact[name]).norm() / exact[name].norm()
@@ -47,7 +48,7 @@ def test_weights_that_are_handed_over_are_the_adapted_models(configure):
     for one in learned(model):
         one.data = 0.1 * torch.randn_like(one)
     whole, _ = load(configuration.model.path)
-    whole.load_state_dict(dict(rollouts.weights(model, torch.float32)), strict=False)
+    whole.load_state_dict(dict(weights(model, torch.float32)), strict=False)
     ids = torch.randint(5, 40, (2, 9))
     with torch.no_grad():
         torch.testing.assert_close(whole(ids).logits, model(ids).logits, rtol=1e-3, atol=1e-3)
@@ -64,8 +65,8 @@ def test_it_is_trained_and_evaluated_and_its_base_stays(configure, run_folder, r
     assert steps[0]["kl_base/exact"] == pytest.approx(0, abs=1e-6) and steps[1]["kl_base/exact"] > 1e-4
     assert (folder / "evaluation/step-000002/scores.json").exists()
     saved = worker.load_saved(configuration, folder, 2)
-    base = dict(rollouts.weights(load_configured(configuration)[0], torch.float32))
-    changed = [name for name, one in rollouts.weights(saved, torch.float32) if not torch.equal(one, base[name])]
+    base = dict(weights(load_configured(configuration)[0], torch.float32))
+    changed = [name for name, one in weights(saved, torch.float32) if not torch.equal(one, base[name])]
     assert changed and all("proj" in name for name in changed)
 
 

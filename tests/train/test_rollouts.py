@@ -7,12 +7,16 @@ from pathlib import Path
 
 import httpx2
 import psutil
+import pyarrow.parquet as pq
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from conf.errors import UserError
 from conf.files import read_jsonl
+from evaluation.run import evaluate
 from models import generate, load, serving
+from models.handing import weights
 from models.served import Served
 from train import worker
 
@@ -78,7 +82,7 @@ def test_an_engine_answers_as_the_generator_does(served, base):
 
 
 @pytest.mark.slow
-def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder):
+def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder, base):
     metrics = []
     for name, how in (("own", {"use_vllm": False}), ("server", SERVER)):
         folder = run_folder(configure("grpo", **SMALL, rollouts=how), name)
@@ -88,12 +92,38 @@ def test_a_run_by_a_server_is_the_run_by_the_generator(configure, run_folder):
         assert [row[key] for row in metrics[1]] == pytest.approx([row[key] for row in metrics[0]], rel=1e-3), key
     assert all(row["sampling/sampling_logp_difference/mean"] < 1e-5 for row in metrics[1])
     assert all(row["seconds/sync"] > 0 for row in metrics[1])
-    assert (folder / "rollouts.log").exists() and not _servers(folder)
+    assert (folder / "rollouts.log").exists() and not servers(base)
 
 
-def _servers(folder):
-    """Processes of the stand-in that still run."""
-    return [one for one in psutil.process_iter(["cmdline"]) if "tests.vllm_server" in (one.info["cmdline"] or [])]
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", [False, True])
+def test_scores_by_vllm_are_those_of_the_model(configure, base, tmp_path, adapter):
+    """An adapter is added to the weights on their way, and stays where it is."""
+    model, tokenizer = load(str(base))
+    if adapter:
+        model = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"))
+        for one in (one for one in model.parameters() if one.requires_grad):
+            one.data = 0.1 * torch.randn_like(one)
+    found = {}
+    for backend in ("transformers", "vllm"):
+        configuration = configure("grpo", suite__backend=backend, suite__items=3, suite__max_new_tokens=8)
+        evaluate(model, tokenizer, configuration, tmp_path / backend, 0, "base")
+        found[backend] = pq.read_table(tmp_path / backend / "items.parquet").to_pylist()
+    same = ("item", "sample", "response", "outcome")
+    assert [[row[key] for key in same] for row in found["vllm"]] == [
+        [row[key] for key in same] for row in found["transformers"]
+    ]
+    assert not list((tmp_path / "vllm").glob(".served-*"))
+    plain, _ = load(str(base))
+    assert adapter == any(
+        not torch.equal(one, dict(plain.named_parameters())[n]) for n, one in weights(model, torch.float32)
+    )
+
+
+def servers(base):
+    """Processes that still serve this base."""
+    lines = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if "tests.vllm_server" in line and str(base) in line]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +136,11 @@ def _servers(folder):
     ],
 )
 def test_a_server_that_fails_ends_the_run_with_its_first_error(
-    configure, run_folder, monkeypatch, manners, patience, why
+    configure, run_folder, base, monkeypatch, manners, patience, why
 ):
     monkeypatch.setenv("STANDIN", manners)
     folder = run_folder(configure("grpo", **SMALL, rollouts=SERVER | {"vllm_server_timeout": patience}))
     start = time.monotonic()
     with pytest.raises(UserError, match=why):
         worker.run(folder)
-    assert time.monotonic() - start < 60 and not _servers(folder) and not (folder / "done.json").exists()
+    assert time.monotonic() - start < 60 and not servers(base) and not (folder / "done.json").exists()
