@@ -9,6 +9,7 @@ from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
 from evaluation.report.training import curves
+from evaluation.report.verdicts import claim, verdicts
 from evaluation.scores import mean_of
 
 BASE = "base"
@@ -46,6 +47,8 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "scores": {label: side.scores for label, side in sides.items()},
         "gains": gains,
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
+        "verdicts": verdicts(experiment, benchmarks),
+        "claim": claim(experiment),
         "transfer": {
             arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
         },
