@@ -165,11 +165,12 @@ def suite(configuration: Configuration) -> dict[str, str]:
 
 
 def harness(configuration: Configuration) -> dict[str, str]:
-    """The version of lm-eval and a digest of each of its task files that the suite follows, where it does."""
+    """The version of lm-eval and a digest of each of its task files that the suites follow, where they do."""
     from data.published.harness import digests
-    from data.suite import collection
+    from data.suite import asked
 
-    held = [task for kind in configuration.suite.collections for task in collection(kind).BENCHMARKS.values()]
+    every = [configuration.suite, *configuration.suites.values()]
+    held = [own.BENCHMARKS[name] for one in every for name, own in asked(one).items()]
     files = {file for task in held for file in getattr(task, "harness", ())}
     return digests(tuple(sorted(files))) if files else {}
 

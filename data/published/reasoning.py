@@ -6,7 +6,7 @@ from typing import Any
 
 from data.items import Decoding
 from data.published import harness
-from data.published.task import Cells, Question, Task
+from data.published.task import BESIDE, Cells, Question, Task
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -135,6 +135,7 @@ TASKS = (
         kind="text",
         options={"mode": "normalised"},
         likelihood=True,
+        decoding=BESIDE,
         harness=(_HEADQA_FILE,),
         size=2742,
     ),

@@ -113,8 +113,10 @@ def test_decoding_is_the_papers_where_it_is_asked_for() -> None:
     sampled = {name: how[:3] for name, how in own.items() if how.samples}
     three, ten = (3, 0.6, 0.95), (10, 0.6, 0.95)
     assert sampled == {"math500": three, "aime24": ten, "aime25": ten, "gpqa_diamond": three, "livecodebench": three}
-    assert {how.max_new_tokens for name, how in own.items() if name != "ifeval"} == {32768}
-    assert own["ifeval"].max_new_tokens == 512
+    shorter = {name: how.max_new_tokens for name, how in own.items() if how.max_new_tokens != 32768}
+    likelihoods = [name for name, task in BOTH.items() if task.likelihood]
+    assert shorter == {"ifeval": 512} | dict.fromkeys(likelihoods, 256)
+    assert likelihoods == ["headqa", "mc_taco", "truthfulqa", "hellaswag"]
     common = suite.decoding(read({}, samples=2, temperature=0.7, top_p=0.9, max_new_tokens=9))
     assert set(common.values()) == {(2, 0.7, 0.9, 9)}
 
@@ -142,6 +144,8 @@ def test_local_copies_in_every_form_hold_the_same_items(tmp_path: Path) -> None:
     datasets.DatasetDict({"train": copy}).save_to_disk(tmp_path / "split")
     copy.to_csv(tmp_path / "gpqa_diamond.csv")
     copy.to_parquet(tmp_path / "one.parquet")
+    (tmp_path / "plain").mkdir()
+    copy.to_parquet(tmp_path / "plain" / "train.parquet")
     hub = tmp_path / "hub"
     hub.mkdir()
     copy.to_csv(hub / "diamond.csv")
@@ -149,7 +153,7 @@ def test_local_copies_in_every_form_hold_the_same_items(tmp_path: Path) -> None:
     (hub / "README.md").write_text(card, encoding="utf-8")
     found = [
         suite.items(read({"gpqa_diamond": str(tmp_path / name)}, benchmarks=["gpqa_diamond"]))
-        for name in ("saved", "split", "gpqa_diamond.csv", "one.parquet", "hub", "")
+        for name in ("saved", "split", "gpqa_diamond.csv", "one.parquet", "plain", "hub")
     ]
     assert len(found[0]) == 1 and all(items == found[0] for items in found)
 
