@@ -26,7 +26,7 @@ GIVEN := $(filter command environment,$(firstword $(origin EXPERIMENT)))
 PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
 
 .PHONY: help demo test test-slow base plan sft rl pair sweep evaluate report lint
-.PHONY: regrade targets compare reproduce audit fetch-offline bench
+.PHONY: push regrade targets compare reproduce audit fetch-offline bench
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## ?/\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ regrade: $(READY)  ## grade all stored responses of EXPERIMENT again; nothing is
 
 report: $(READY)  ## the report of EXPERIMENT again, from its files
 	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(ARGS)
+
+push: $(READY)  ## upload finished runs to the hub: make push EXPERIMENT=NAME ARGS='hub.model_id=OWNER/NAME'
+	@$(PY) -m launch.push experiment=$(EXPERIMENT) $(ARGS)
 
 lint: $(READY)  ## ruff (format and lint) and mypy
 	@$(PY) -m ruff format --check .

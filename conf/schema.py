@@ -317,6 +317,14 @@ class Logger(Section):
     mode: Literal["auto", "offline", "online"] = "auto"  # of W&B; auto: online with a key and a network
 
 
+class Hub(Section):
+    """Where finished runs are uploaded, as transformers' hub_model_id and hub_private_repo; a token is read from
+    HF_TOKEN or from `hf auth login`."""
+
+    model_id: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+$")] = ""  # OWNER/NAME, to which -ARM-seed-N is added
+    private_repo: bool = True  # of repositories that are made for it
+
+
 class Experiment(Section):
     """One question: which arms, which seeds, and the grid its learning rates are chosen from."""
 
@@ -349,6 +357,7 @@ class Configuration(Section):
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
+    hub: Hub = Hub()
 
     @property
     def samples(self) -> bool:

@@ -1,13 +1,14 @@
-"""What scores.json holds: `benchmarks`, `groups`, and by name what was asked for and could not be had."""
+"""What scores.json holds: `benchmarks`, `groups`, by name what could not be had, and where it has any, `skills`."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from evaluation import skills
 from evaluation.modes import MODES, group_modes, mode_scores
 from evaluation.scores import Columns, benchmark_scores, by_group, counts, group_scores, item_scores
 
 # the columns of items.parquet that scores are made from
-SCORED = ("benchmark", "group", "item", "sample", "outcome", *MODES, "strategy", "truncated")
+SCORED = ("benchmark", "group", "item", "sample", "outcome", *MODES, "strategy", "truncated", "twin", "labels")
 Missing = Mapping[str, Mapping[str, str]]  # benchmark -> its group and the reason
 
 
@@ -23,7 +24,8 @@ def all_scores(columns: Columns, missing: Missing | None = None) -> dict[str, An
         | {"benchmarks": names, "missing": [n for n, own in lacking.items() if own["group"] == group]}
         for group, names in by_group(items).items()
     }
-    return {"benchmarks": benchmarks, "groups": groups, "missing": {name: dict(own) for name, own in lacking.items()}}
+    without = {name: dict(own) for name, own in lacking.items()}
+    return {"benchmarks": benchmarks, "groups": groups, "missing": without} | skills.profiles(columns)
 
 
 def unscored(scores: Mapping[str, Any]) -> dict[str, str]:

@@ -29,12 +29,14 @@ def main(arguments: list[str]) -> None:
 
         points.run(overrides)
         return
+    from launch import push
     from launch.training import train_all
 
     configuration = compose(overrides)
     if not show.shown([configuration]):
         for folder in train_all([configuration]):
             print(f"done: {folder}")
+        push.after_training([configuration])
 
 
 def _help() -> None:

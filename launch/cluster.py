@@ -4,6 +4,7 @@ What that finds done it keeps, so it writes the report, takes the sweep's next s
 is left alone, and what is neither done nor queued is submitted.
 """
 
+import hashlib
 from pathlib import Path
 
 from conf.errors import UserError
@@ -50,6 +51,31 @@ def follow(configuration: Configuration, place: Path, again: Again, jobs: list[i
     print(f"{again[0]} again: job {number}, once these have ended well; its words go to {place}.log", flush=True)
 
 
+def whole(configuration: Configuration, command: Again) -> bool:
+    """Submit `command` as one job, on one machine with its devices, where the configuration asks for Slurm: Submitted.
+
+    Where that is to be shown alone its script is printed; whether it was. Else the command is to run here.
+    """
+    hardware = configuration.hardware
+    if hardware.launcher not in ("slurm", "print_slurm"):
+        return False
+    each = hardware.processes // hardware.nodes
+    words = [*command, "hardware.launcher=local", "hardware.nodes=1", f"hardware.processes={each}"]
+    name = f"{command[0].removeprefix('launch.')}-{hashlib.sha256(' '.join(command).encode()).hexdigest()[:8]}"
+    place = folders.experiment_folder(configuration) / FOLDER / name
+    title = f"{configuration.experiment.name}/{name}"
+    script = scripts.of_command(configuration, title, place.with_suffix(".log"), words, devices=True)
+    if hardware.launcher == "print_slurm":
+        print(script)
+        return True
+    queued, number = slurm.jobs(configuration), slurm.job(place)
+    if number not in queued:
+        number = slurm.submit(configuration, script, place, [], words)
+        queued[number] = "submitted"
+    print(f"{name}: job {number} is {queued[number]}; its words go to {place}.log", flush=True)
+    raise Submitted([number], True)
+
+
 def refuse_queued(experiment: Path, runs: list[tuple[Path, Configuration]]) -> None:
     """UserError where a Slurm job works, or is to work, on what this machine would work on now."""
     places = [(experiment / FOLDER / "prepare", runs[0][1])] if runs and not folders.prepared(experiment) else []
@@ -85,7 +111,7 @@ def _submit(
         preparing = [slurm.submit(shared, script, place, [], ["launch.stage", "begin"])]
         new += preparing
     if preparing:
-        print(f"preparing the experiment: job {preparing[0]}", flush=True)
+        print(f"{shared.experiment.name} is prepared by job {preparing[0]}", flush=True)
     frozen = _freeze(configurations, queued)
     runs = list(zip(frozen, configurations, strict=True))
     jobs = [_job(run, given, queued, preparing, new) for run, given in runs]

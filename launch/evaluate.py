@@ -14,7 +14,7 @@ from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration
 from data.suite import FREE
-from launch import command, folders, preflight
+from launch import cluster, command, folders, preflight
 from launch.compose import compose, given
 from launch.responses import responses
 from launch.scores import NO_SCORE, check_scored, print_scores
@@ -27,6 +27,8 @@ REGRADE = "regrade=true"
 def main(arguments: list[str]) -> None:
     """Generate and grade, and print the scores."""
     configuration = compose([argument for argument in arguments if argument != REGRADE])
+    if REGRADE not in arguments and cluster.whole(configuration, ["launch.evaluate", *arguments]):
+        return
     preflight.check(configuration)
     named = given(arguments, "model.path") or given(arguments, "model") or REGRADE in arguments
     if not named and made_up(configuration):

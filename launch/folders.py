@@ -1,9 +1,6 @@
-"""Run folders: where they are, and who may use them. A folder belongs to one configuration and one base."""
+"""Run folders: where they are, and who may use them (`held`). A folder belongs to one configuration and one base."""
 
-import fcntl
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from launch import manifest
+from launch.holding import held as held
 from models import seal
 from train import facts, lock
 
@@ -93,22 +91,6 @@ def done(folder: Path) -> bool:
 def prepared(folder: Path) -> bool:
     """Whether the experiment's data and base evaluation stand, for the configuration now frozen."""
     return freeze.marked(folder, "prepared.json")
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the experiment's folder for this command; UserError while another command works in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder} is in use by another command",
-                "two writers would mix their steps in one run",
-                "wait for it, or give this one its own experiment.name=NAME",
-            ) from None
-        yield
 
 
 def fingerprint(path: str) -> str:

@@ -44,6 +44,27 @@ def hub_reachable() -> bool:
     return bool(answers and answers[0])
 
 
+def hub_refusal(repository: str, kind: str = "model") -> str | None:
+    """Why the hub does not give `repository` to this machine's user, in words; None where it does, or does not say."""
+    from httpx2 import HTTPError
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        HfApi().auth_check(repository, repo_type=kind)
+    except GatedRepoError:
+        page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+        return f"it is gated, and this machine's user has no access; its conditions stand at {page}"
+    except RepositoryNotFoundError:
+        return f"the hub has no such {kind}, or it is private"
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        return f"the hub refuses this machine's token ({status})" if status in (401, 403) else None
+    except (HTTPError, OSError):
+        return None
+    return None
+
+
 def cached(repository: str, kind: str = "model") -> bool:
     """Whether the hub's cache on this machine holds something of `repository`."""
     from huggingface_hub.constants import HF_HUB_CACHE

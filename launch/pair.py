@@ -6,7 +6,7 @@ budget.match=flops (trained_tokens, device_seconds): the arms spend equally much
 import time
 
 from conf.schema import Configuration
-from launch import budget, command, folders, show
+from launch import budget, command, folders, push, show
 from launch.compose import compose, given
 from launch.report import write
 from launch.training import train_all
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> None:
     else:
         train_matched(configurations, usage, again)
     report = write(configurations[0], usage)
+    push.after_training(configurations)
     if usage.peak_bytes:
         print(f"peak memory of the workers: {usage.peak_bytes / 1e9:.2f} GB")
     print(f"wall time: {time.monotonic() - start:.0f} s")

@@ -103,7 +103,7 @@ def _check_data(configuration: Configuration) -> None:
 
 
 def check_hub(key: str, name: str, kind: str, instead: str) -> None:
-    """Refuse a hub id that neither the cache nor the network can give."""
+    """Refuse a hub id that neither the cache nor the network can give, or that the hub keeps from this user."""
     if machine.cached(name, kind):
         return
     offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
@@ -112,6 +112,9 @@ def check_hub(key: str, name: str, kind: str, instead: str) -> None:
             "HF_HUB_OFFLINE is set, and the cache lacks it" if offline else "the hub does not answer from this machine"
         )
         raise UserError(f"{key}={name} is a hub id", why, f"set {key} to a local folder; {instead}")
+    if refusal := machine.hub_refusal(name, kind):
+        change = f"look at the name, ask for access and `hf auth login`, or set {key} to a local folder; {instead}"
+        raise UserError(f"{key}={name} is a hub id", refusal, change)
 
 
 def _check_logger(configuration: Configuration) -> None:

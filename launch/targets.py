@@ -19,7 +19,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from data import endpoint, targets
-from launch import command, folders, preflight
+from launch import cluster, command, folders, preflight
 from launch.compose import compose
 from launch.workers import Job, Usage, environment, python_job, run_pool
 from models.folder import is_hub_id
@@ -32,6 +32,8 @@ INSTALL = "`pip install -c constraints.txt -e '.[vllm]'` on a machine with a GPU
 def main(arguments: list[str]) -> None:
     """Sample, judge and keep; then say what came out, what it cost, and how a run uses it."""
     configuration = compose(arguments)
+    if cluster.whole(configuration, ["launch.targets", *arguments]):
+        return
     check(configuration)
     folder = place(configuration)
     if targets.backend(configuration) == "endpoint" and not (folder / "manifest.json").exists():

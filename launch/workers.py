@@ -97,7 +97,8 @@ def settings(configuration: Configuration) -> dict[str, str]:
     if configuration.logger.name != "wandb":
         variables["WANDB_MODE"] = "disabled"
     source = configuration.data.source
-    if not is_hub_id(configuration.model.path) and (source == "world" or Path(source).exists()):
+    asks = any(one.download for one in (configuration.suite, *configuration.suites.values()))
+    if not asks and not is_hub_id(configuration.model.path) and (source == "world" or Path(source).exists()):
         variables |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return variables
 

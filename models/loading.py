@@ -9,13 +9,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from models.folder import check
+from models.folder import check, is_hub_id
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False, eos_token: str = "", pad_token: str = "") -> Any:
     """The tokenizer, its tokens exchanged for those given, refused where padding or the end of a response would be
     ambiguous."""
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    with from_hub(path):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     for name, token in (("eos_token", eos_token), ("pad_token", pad_token)):
         if token and token not in tokenizer.get_vocab():
             change = f"set model.{name} to one of the tokens in its tokenizer.json, or leave it empty"
@@ -64,7 +65,7 @@ def load(
     """
     check(path)
     tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token)
-    with nullcontext() if spread else whole():
+    with nullcontext() if spread else whole(), from_hub(path):
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=getattr(torch, dtype),
@@ -109,6 +110,19 @@ def _apply_liger(model: Any, path: str) -> None:
         why = f"liger-kernel has no kernels for a {kind}"
         raise UserError(f"model.use_liger_kernel=true with model.path={path}", why, "set model.use_liger_kernel=false")
     apply_liger_kernel(model, {"fused_linear_cross_entropy": False})
+
+
+@contextmanager
+def from_hub(path: str) -> Iterator[None]:
+    """What a hub does not give, or gives without what makes a model, as the user's error; a full disk stays one."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if not is_hub_id(path) or getattr(error, "errno", None) is not None:
+            raise
+        said = " ".join(str(error).split())[:500]
+        change = "look at the name, the network and `hf auth whoami`, or set model.path to a local folder"
+        raise UserError(f"model.path={path} is a hub id", f"it could not be had: {said}", change) from None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def rows(task: Task, subset: str, count: int, local: str = "", download: bool = 
     """The first `count` of the rows that the task uses, with their numbers in the split. Missing where there are none.
 
     `local`: a file, or a folder: saved by `datasets`, a copy of the hub's repository, or with a file or folder named
-    like each subset. `download`: the hub may be asked; HF_HUB_OFFLINE=1 allows what lies in its cache.
+    like each subset. `download`: the hub may be asked (with HF_HUB_OFFLINE=1 its cache alone).
     """
     try:
         found = _local(task, subset, Path(local), count) if local else _hub(task, subset, count, download)
@@ -57,7 +57,7 @@ def _file(task: Task, subset: str, path: Path, count: int) -> Iterator[Cells]:
 
 
 def _hub(task: Task, subset: str, count: int, download: bool) -> list[Numbered]:
-    if not download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
+    if not download:
         what = (
             f"split {task.split}{_of(subset)} of {task.hub}"
             if not task.files

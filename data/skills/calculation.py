@@ -265,6 +265,26 @@ def _together(draw: Random, words: Words) -> Question:
     return number(body, sum(owned))
 
 
+def _compare(draw: Random, words: Words) -> Question:
+    """Which of two is more: two numbers, two sums, two products."""
+    high = words.by((999, 49, 12), (9999, 499, 60))
+    signs = ("", "+", "*")[words.level]
+    found = [[draw.randint(2 + 8 * (not signs), high) for _ in range(1 + bool(signs))] for _ in range(2)]
+    values = [sum(pair) if signs != "*" else pair[0] * pair[1] for pair in found]
+    if values[0] == values[1]:
+        return _compare(draw, words)
+    gap = "" if words.tiny else " "
+    a, b = (f"{gap}{signs}{gap}".join(map(str, pair)) for pair in found)
+    body = words.say(
+        ("which is more: a {x} b {y}", "what is more, a {x} or b {y}?"),
+        ("Which is more?\n(A) {x}\n(B) {y}", "{p0} chooses the larger of two:\n(A) {x}\n(B) {y}\nWhich one is it?"),
+        x=a,
+        y=b,
+    )
+    letter = "a" if values[0] > values[1] else "b"
+    return text(body, letter if words.tiny else letter.upper(), "letter")
+
+
 def _clock(draw: Random, words: Words) -> Question:
     """When something ends; easy within the hour, hard past several."""
     hour, minute = draw.randint(6, 14), draw.randint(1, 40)
@@ -289,5 +309,6 @@ VARIANTS = {
     "science": [Variant("mass", _mass), Variant("speed", _speed)]
     + [Variant("convert", _convert), Variant("circuit", _circuit)],
     "code": [Variant("python", _python), Variant("binary", _binary), Variant("range_length", _range_length)],
-    "question_answering": [Variant("shopping", _shopping), Variant("together", _together), Variant("clock", _clock)],
+    "question_answering": [Variant("shopping", _shopping), Variant("together", _together), Variant("clock", _clock)]
+    + [Variant("compare", _compare)],
 }

@@ -5,6 +5,7 @@ from itertools import product
 from math import comb
 from random import Random
 
+from data import world
 from data.skills import facts
 from data.skills.words import Question, Variant, Words, article, listed, number, people
 
@@ -245,6 +246,23 @@ def _indices(draw: Random, words: Words) -> Question:
     return listed(body, [place for place, other in enumerate(string) if other == letter])
 
 
+def _letters(draw: Random, words: Words) -> Question:
+    """How often a letter occurs."""
+    length, kinds = words.by(((5, 2), (7, 2), (9, 3)), ((8, 2), (16, 3), (30, 4)))
+    few = draw.sample(world.LETTERS, kinds)
+    string = "".join(draw.choice(few) for _ in range(length))
+    body = words.say(
+        ("count {x} in {s}", "how many {x} in {s}?"),
+        (
+            'What is "{s}".count("{x}") in Python?',
+            'How many times does the letter {x} stand in the Python string "{s}"?',
+        ),
+        x=few[0],
+        s=string,
+    )
+    return number(body, string.count(few[0]))
+
+
 # --- question answering -----------------------------------------------------------------------------------------------
 
 
@@ -325,6 +343,7 @@ VARIANTS = {
     "math": [Variant("divisors", _divisors), Variant("multiples", _multiples)]
     + [Variant("paths", _paths), Variant("ordered", _ordered)],
     "science": [Variant("strand", _strand), Variant("atoms", _atoms), Variant("genotypes", _genotypes)],
-    "code": [Variant("printed", _printed), Variant("bits", _bits), Variant("indices", _indices)],
+    "code": [Variant("printed", _printed), Variant("bits", _bits), Variant("indices", _indices)]
+    + [Variant("letters", _letters)],
     "question_answering": [Variant("owners", _owners), Variant("menus", _menus), Variant("dates", _dates)],
 }

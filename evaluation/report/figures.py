@@ -64,6 +64,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "spending": spending,
         "pass_at_k": pass_at_k,
         "strategies": strategies,
+        "skills": skills,
         "front": front,
     }
     paths = {}
@@ -284,6 +285,28 @@ def strategies(results: dict[str, Any]) -> Figure | None:
         axes.set_xlabel("step")
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("share of math responses (%)")
+    _legend(figure, panels[0])
+    return figure
+
+
+def skills(results: dict[str, Any]) -> Figure | None:
+    """Score on each skill against step, of the first form that base and arms were scored on; the base dashed."""
+    found = next((own for own in results["skills"].values() if own["steps"]), None)
+    if found is None:
+        return None
+    names = list(next(iter(found["steps"].values()))[0]["skills"])
+    figure, panels = _panels(names, {name: name.replace("_", " ").capitalize() for name in names})
+    color = colors(results)
+    for axes, name in zip(panels, names, strict=True):
+        axes.axhline(found["profiles"]["base"]["skills"][name]["score"], color=BASE_COLOR, linewidth=1, linestyle="--")
+        for arm, runs in found["steps"].items():
+            for run in runs if len(runs) > 1 else ():
+                axes.plot(run["steps"], run["skills"][name], color=color[arm], alpha=0.3, linewidth=0.9)
+            at = _mean_curve([{"steps": run["steps"], "greedy": run["skills"]} for run in runs], name)
+            axes.plot(list(at), list(at.values()), "o-", color=color[arm], linewidth=1.9, markersize=4, label=arm)
+        axes.set_xlabel("step")
+        axes.set_ylim(0, 102)
+    panels[0].set_ylabel("greedy score (%)")
     _legend(figure, panels[0])
     return figure
 

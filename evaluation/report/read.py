@@ -12,6 +12,9 @@ from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json, read_jsonl
 from conf.schema import Configuration
+from data import skills as natural
+from data.skills import tiny
+from evaluation import skills
 from evaluation.scores import GREEDY, ItemScores, item_scores
 
 SCORED = ("benchmark", "group", "item", "sample", "outcome")
@@ -71,6 +74,19 @@ class Evaluation:
     def items(self) -> dict[str, ItemScores]:
         """Per benchmark, item by item."""
         return item_scores(pq.read_table(self.folder / "items.parquet", columns=list(SCORED)).to_pydict())
+
+    @cached_property
+    def skills(self) -> dict[str, skills.Answers]:
+        """Answers to the skills' items by their form, of this suite and of further ones; empty where it has none."""
+        found: dict[str, skills.Answers] = {}
+        for one in (*self.suites.values(), self):
+            names = [name for name in one.scores["benchmarks"] if name in natural.BENCHMARKS | tiny.BENCHMARKS]
+            if names:
+                only = [("benchmark", "in", names), ("sample", "=", GREEDY)]
+                path = one.folder / "items.parquet"
+                table = pq.read_table(path, columns=list(skills.COLUMNS), filters=only)
+                found |= skills.answers(table.to_pydict())
+        return found
 
     def greedy_responses(self) -> dict[tuple[str, str], dict[str, Any]]:
         """(benchmark, item) -> the row of its greedy response."""

@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures
+from evaluation.report import beside, budgets, measures, profiles
 from evaluation.report.forms import forms
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
@@ -26,6 +26,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
+    gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     return {
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
@@ -43,7 +44,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "budget": budgets.rule(experiment),
         "budgets": [budgets.budget(run, experiment.data.get("counts", {}).get("kept")) for run in experiment.runs],
         "scores": {label: side.scores for label, side in sides.items()},
-        "gains": {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms},
+        "gains": gains,
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
         "transfer": {
             arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
@@ -59,6 +60,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "suite": _suite(experiment),
         "suites": beside.suites(experiment),
         "functions": beside.functions(experiment),
+        "skills": profiles.profiles(experiment, gains),
         "failed": experiment.failed,
         "audit": experiment.audit,
         "packages": packages(experiment),

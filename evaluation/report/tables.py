@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
+from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
 SPENT = ("spent", "spent_with_targets")
@@ -39,11 +40,33 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "forms": _forms(results),
         "suites": _suites(results),
         "functions": ({**{k: row[k] for k in ("function", "value")}, **row["models"]} for row in results["functions"]),
+        "skills": _skills(results),
+        "twins": _twins(results),
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
+
+
+def _skills(results: dict[str, Any]) -> Rows:
+    """Scores by skill, domain, cell and difficulty; of an arm's skills what they moved by, too."""
+    for form, own in results["skills"].items():
+        for label, profile in own["profiles"].items():
+            for kind in BY:
+                for name, cell in profile[kind].items():
+                    moved = own["changes"][label]["skills"][name] if kind == "skills" and label != "base" else {}
+                    moved = {f"change_{key}" if key in ("low", "high") else key: value for key, value in moved.items()}
+                    yield {"form": form, "model": label, "by": kind, "name": name, **cell, **moved}
+
+
+def _twins(results: dict[str, Any]) -> Rows:
+    for form, own in results["skills"].items():
+        for label, profile in own["profiles"].items():
+            for change, found in profile["twins"].items():
+                flat = {f"{name}_{key}": value for name in ("alike", "kept") for key, value in found[name].items()}
+                rest = {key: value for key, value in found.items() if key not in ("alike", "kept")}
+                yield {"form": form, "model": label, "change": change, **rest, **flat}
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -49,11 +49,6 @@ def test_another_base_is_refused(make: Make, base: Path) -> None:
         folders.freeze_run(make())
 
 
-def test_two_commands_do_not_share_a_folder(tmp_path: Path) -> None:
-    with folders.held(tmp_path), pytest.raises(UserError, match="in use"), folders.held(tmp_path):
-        pass
-
-
 def test_manifest_names_versions_and_no_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "hunter2-secret")
     folder = folders.freeze_run(make())

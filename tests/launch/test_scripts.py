@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from conf.errors import UserError
-from launch import folders, pair, ranks, scripts, show, slurm, sweep
+from launch import evaluate, folders, pair, ranks, scripts, show, slurm, sweep, targets
+from launch.compose import compose
 
 
 def options(script: str) -> dict[str, str]:
@@ -157,6 +158,18 @@ def test_print_slurm_shows_every_script_and_submits_nothing(base, tmp_path, caps
     assert "again.sbatch, after all runs" in said and "hardware.launcher=slurm" in found[-1]
     assert len(found) == 1 + 2 + (2 if main is pair.main else 8)
     assert all(is_bash(one) for one in found[1:])
+
+
+@pytest.mark.parametrize("module", [evaluate, targets])
+def test_other_commands_are_one_job_on_one_machine(base, tmp_path, capsys, module):
+    asked = [f"model.path={base}", f"runs={tmp_path / 'runs'}", "hardware=nodes4x8", "train.prompts_per_step=32"]
+    module.main([*asked, "hardware.launcher=print_slurm", "targets.model=m"])
+    script = capsys.readouterr().out
+    assert is_bash(script) and options(script)["nodes"] == "1" and options(script)["gpus-per-node"] == "8"
+    words = shlex.split(script.strip().splitlines()[-1])
+    assert words[1:4] == ["-m", module.__name__, asked[0]]
+    assert words[-3:] == ["hardware.launcher=local", "hardware.nodes=1", "hardware.processes=8"]
+    assert compose(words[3:]).hardware.processes == 8 and not (tmp_path / "runs").exists()
 
 
 def test_without_slurm_it_is_said(make, tmp_path, monkeypatch):

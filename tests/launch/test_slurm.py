@@ -64,7 +64,7 @@ def test_a_pair_cancelled_and_stopped_in_the_middle_ends_with_its_report(slurm, 
     sft, grpo = (folder / "arms" / arm / "seed-0" for arm in ("sft", "grpo"))
     asked = ("launch.pair", tmp_path, "train.steps=60", "train.save_steps=20")
     said = launch(*asked)
-    assert said.count("submitted as job") == 2 and "preparing the experiment: job" in said and "follows" not in said
+    assert said.count("submitted as job") == 2 and "embedded is prepared by job" in said and "follows" not in said
     assert queue()["embedded/again"] == "PENDING"
     said = launch(*asked)
     assert "submitted" not in said.partition("the same command")[0] and "launch.pair: job" in said

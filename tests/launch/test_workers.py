@@ -100,6 +100,8 @@ def test_environment_is_of_one_process(make: Callable[..., Configuration], monke
     assert "RANK" not in variables and "WORLD_SIZE" not in variables
     assert variables["OMP_NUM_THREADS"] == "3" and variables["HF_HUB_OFFLINE"] == "1"
     assert variables["WANDB_MODE"] == "disabled"
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert "HF_HUB_OFFLINE" not in environment(make("suite.download=true"))
 
 
 FAKE = """

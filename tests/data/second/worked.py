@@ -91,6 +91,14 @@ def together(prompt: str, _: str) -> str:
     return str(sum(own.values()))
 
 
+def compare(prompt: str, _: str) -> str:
+    if "\n" in prompt:
+        a, b = re.search(r"\(A\) (.*)\n\(B\) (.*)", prompt).groups()
+        return "A" if evaluate(a) > evaluate(b) else "B"
+    a, b = re.search(r"more[:,] a (\S+) (?:or )?b ([^?]+)", prompt).groups()
+    return "a" if evaluate(a) > evaluate(b) else "b"
+
+
 def clock(prompt: str, _: str) -> str:
     hour, minute, length = numbers(prompt)
     return f"{datetime(2025, 1, 1, hour, minute) + timedelta(minutes=length):%H:%M}"
@@ -312,6 +320,12 @@ def bits(prompt: str, _: str) -> str:
     return join(one for one in found if not first or one.startswith(first.group()[-1]))
 
 
+def letters(prompt: str, _: str) -> str:
+    tiny = re.search(r"(?:count|how many) (\w) in (\w+)", prompt)
+    letter, word = tiny.groups() if tiny else (re.search(r'count\("(\w)|letter (\w)', prompt).group()[-1], "")
+    return str(len(re.findall(letter, word or re.search(r'"(\w{2,})"', prompt)[1])))
+
+
 def indices(prompt: str, _: str) -> str:
     patterns = [r"(?:where is|places of) (\w) in (\w+)", r'letter (\w) stands in the Python string "(\w+)"']
     found = next((m.groups() for m in (re.search(p, prompt) for p in patterns) if m), None)
@@ -359,13 +373,13 @@ SOLVERS: dict[tuple[str, str, str], Solver] = {
     ("calculation", "math", "product"): lambda prompt, _: str(total(*numbers(prompt))),
     **{("calculation", "science", f.__name__): f for f in (mass, speed, convert, circuit)},
     **{("calculation", "code", f.__name__): f for f in (python, binary, range_length)},
-    **{("calculation", "question_answering", f.__name__): f for f in (shopping, together, clock)},
+    **{("calculation", "question_answering", f.__name__): f for f in (shopping, together, clock, compare)},
     **{("simulation", "math", f.__name__): f for f in (sequence, machine, walk)},
     **{("simulation", "science", f.__name__): f for f in (growth, tank, cells)},
     **{("simulation", "code", name): f for name, f in {"assign": program, "loop": loop, "string": string}.items()},
     **{("simulation", "question_answering", f.__name__): f for f in (handover, rooms, queue)},
     **{("enumeration", "math", f.__name__): f for f in (divisors, multiples, paths, ordered)},
     **{("enumeration", "science", f.__name__): f for f in (strand, atoms, genotypes)},
-    **{("enumeration", "code", f.__name__): f for f in (printed, bits, indices)},
+    **{("enumeration", "code", f.__name__): f for f in (printed, bits, indices, letters)},
     **{("enumeration", "question_answering", f.__name__): f for f in (owners, menus, dates)},
 }
