@@ -163,7 +163,8 @@ def make_base(folder: Path, case: Case) -> None:
     )
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+        model: Any = Qwen3ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.model_max_length = published["max_position_embeddings"]
     tokenizer.save_pretrained(folder)
 
