@@ -211,7 +211,7 @@ class Suite(Section):
     """The benchmarks; identical for every arm by construction."""
 
     name: str = "embedded"
-    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide, offline
+    collections: Keys = ["world"]  # of benchmarks, modules of data/: world, published, wide, offline, procedural
     split: Literal["validation", "test"] = "test"
     benchmarks: list[str] = []  # empty: all of the collections
     items: Positive = 100  # a benchmark

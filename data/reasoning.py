@@ -8,7 +8,9 @@ equal to the answer; and `codeio`, `intermediate_integration`, `isomorphic_strin
 """
 
 import difflib
+import hashlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from conf.errors import UserError
@@ -27,6 +29,7 @@ _TEXT = (
     *("string_insertion", "string_manipulation", "string_splitting", "string_synthesis", "syllogism"),
     *("time_intervals", "word_sequence_reversal", "word_sorting", "zebra_puzzles"),
 )
+SPLITS = {"train": range(0, 10), "validation": range(10, 14), "test": range(14, 20)}  # of 20 buckets of digests
 KINDS = dict.fromkeys(_MATH, "math") | dict.fromkeys(_TEXT, "text")  # task -> kind of its rows
 
 
@@ -36,11 +39,9 @@ def rows(tasks: Mapping[str, float], count: int, seed: int) -> Iterator[Row]:
     UserError for no task, an unknown one, one that cannot be judged, or where the package is missing.
     """
     _check(tasks)
-    create = _factory()
     for task, wanted in _shares(tasks, count).items():
-        made = create(task, seed=stream(seed, "reasoning_gym", task) % 2**31, size=max(1, wanted))
-        for i in range(wanted):
-            item = made[i]
+        drawn = entries(task, "train", 4 * wanted + 64, seed=(seed, "reasoning_gym", task))  # half are of the split
+        for i, item in enumerate(islice(drawn, wanted)):
             yield {
                 "id": f"{task}-{i}",
                 "kind": KINDS[task],
@@ -48,6 +49,26 @@ def rows(tasks: Mapping[str, float], count: int, seed: int) -> Iterator[Row]:
                 "reference": text(item["answer"]),
                 "solution": None,
             }
+
+
+def entries(
+    task: str, split: str, draws: int, seed: tuple[object, ...], config: Mapping[str, int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """What reasoning-gym makes of a task and `config` in so many draws, those of one split; some come more than once.
+
+    UserError where the package is missing. A task may prepare all its draws beforehand (`acre` does).
+    """
+    made = _factory()(task, seed=stream(*seed) % 2**31, size=draws, **(config or {}))
+    for i in range(draws):
+        entry = made[i]
+        if split_of(text(entry["question"])) == split:
+            yield entry
+
+
+def split_of(question: str) -> str:
+    """The one split that a question belongs to, from its digest alone."""
+    bucket = int.from_bytes(hashlib.sha256(f"reasoning_gym/{question}".encode()).digest()[:4], "big") % 20
+    return next(name for name, buckets in SPLITS.items() if bucket in buckets)
 
 
 def _shares(tasks: Mapping[str, float], count: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ COLLECTIONS = {  # name in suite.collections -> module
     "published": "data.published",
     "wide": "data.published.wide",
     "offline": "data.offline",
+    "procedural": "data.procedural",
 }
 FREE = {"batch_size", "shots", "when", "where", "local", "download"}  # keys of a suite that decide no score of it
 OTHER_SPLIT = {"test": "validation", "validation": "test"}

@@ -24,6 +24,7 @@ _checked: set[str] = set()  # kinds whose verifier this process has tried
 
 Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
+LONG = 10_000  # characters of a reference that every row repeats
 STOP, LENGTH = "stop", "length"  # finish reasons: the model ended its response, or its tokens ran out
 _STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels")
 _JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
@@ -71,11 +72,16 @@ def about(item: Item) -> dict[str, Any]:
         "item": item.id,
         "prompt": item.prompt,
         "prompt_digest": hashlib.sha256(item.prompt.encode()).hexdigest(),
-        "reference": item.reference,
+        "reference": stated(item.reference),
         "twin": item.twin,
         "shots": len(item.shots),
         "labels": json.dumps(item.labels, sort_keys=True, ensure_ascii=False),
     }
+
+
+def stated(reference: str) -> str:
+    """A reference as rows have it: one that is long, as tests of programs are, by its digest."""
+    return reference if len(reference) <= LONG else f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def judged(items: Sequence[Item], texts: Sequence[str], workers: int = 0) -> list[dict[str, Any]]:

@@ -39,7 +39,8 @@ trap save USR1
 child=$!
 wait "$child" || code=$?
 while (( interrupted )); do interrupted=0 code=0; wait "$child" || code=$?; done
-{served}written=$(find "$run/checkpoints" "$run/evaluation" -newer "$run/{started}" -print -quit 2>/dev/null || true)
+{served}new=(-path "*/step-*/*" -type f -newer "$run/{started}")
+written=$(find "$run/checkpoints" "$run/evaluation" "${{new[@]}}" -print -quit 2>/dev/null || true)
 if [[ -e $run/{stopped} || $warned -ne 0 && $code -ne 0 && -n $written ]]; then
     echo "queued again, to go on from the last checkpoint"
     scontrol requeue "$SLURM_JOB_ID" || exit {code}

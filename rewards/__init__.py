@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rewards import choice, code, instruction, mathematics, text
+from rewards import choice, code, gym, instruction, mathematics, text
 from rewards.extraction import END_THINK, THINK, part
 from rewards.verdict import BAD_REFERENCE, TRUNCATED, Outcome, Request, Task, Verdict
 
@@ -15,9 +15,10 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "text": text.judge,
     "instruction": instruction.judge,
     "code": code.judge,
+    "reasoning_gym": gym.judge,
 }
 KINDS = tuple(_JUDGES)
-FORMED = ("math", "choice", "text")  # kinds whose answer may stand in several forms
+FORMED = ("math", "choice", "text", "reasoning_gym")  # kinds whose answer may stand in several forms
 _WHERE = ("thinking", "first_line", "strip_thought")
 
 

@@ -12,6 +12,14 @@ _SQUARE = "```python\nprint(int(input()) ** 2)\n```"
 _NO_COMMAS = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
 _TEST = {"form": "stdin", "inputs": ["3\n"], "outputs": ["9\n"]}
 
+_HALF = {
+    "task": "fraction_simplification",
+    "config": {},
+    "question": "Simplify 2/4.",
+    "answer": "1/2",
+    "metadata": {"numerator": 2, "denominator": 4, "simplified_numerator": 1, "simplified_denominator": 2},
+}
+
 # kind -> (request, outcome, reason where it matters)
 BATCH: dict[str, list[tuple[Request, str]]] = {
     "math": [
@@ -41,6 +49,11 @@ BATCH: dict[str, list[tuple[Request, str]]] = {
         (Request("code", _SQUARE, _TEST), "right"),
         (Request("code", _SQUARE.replace("2", "3"), _TEST), "wrong"),
         (Request("code", _SQUARE, {"form": "none"}), "unscorable"),
+    ],
+    "reasoning_gym": [
+        (Request("reasoning_gym", "so \\boxed{1/2}", _HALF), "right"),
+        (Request("reasoning_gym", "2/4", _HALF), "wrong"),
+        (Request("reasoning_gym", "1/2", {"task": "none"}), "unscorable"),
     ],
 }
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from rewards import sandbox
+from rewards.packed import unpacked
 from rewards.sandbox.inside import plain
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Result, Task, Verdict
 
@@ -46,7 +47,8 @@ def judge(
     `reference` is a mapping or its JSON text, in one of three forms:
     `{"form": "stdin", "inputs": [text, ...], "outputs": [text, ...]}`;
     `{"form": "call", "entry_point": name, "inputs": [[argument, ...], ...], "outputs": [value, ...]}`, where the name
-    is a function's or a method's of a class `Solution`;
+    is a function's or a method's of a class `Solution`; both may have `packed` in place of inputs and outputs, tests as
+    LiveCodeBench packs them;
     `{"form": "check", "entry_point": name, "test": source of check(candidate), "prompt": source}`, where the prompt may
     be left out, and stands before a response that is only the function's body.
 
@@ -132,6 +134,8 @@ def _tests(reference: Any) -> Tests | None:
             return None
     if not isinstance(reference, Mapping):
         return None
+    if "packed" in reference:
+        reference = unpacked(reference) or {}
     read = {"stdin": _stdin_tests, "call": _call_tests, "check": _check_tests}.get(str(reference.get("form")))
     return None if read is None else read(reference)
 

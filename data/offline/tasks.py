@@ -97,9 +97,12 @@ def _boolq(cells: Cells) -> Asked:
     return asked._replace(source=cells["query"].partition("\nQuestion:")[0])
 
 
-def _mmlu(cells: Cells) -> Asked:
+def _mmlu(cells: Cells) -> Asked | None:
+    """A question whose right option stands among its options twice is left out."""
     choices = tuple(choice.strip() for choice in cells["choices"])
     right = choices[_place(cells["answer"], choices)]
+    if choices.count(right) > 1:
+        return None
     labels = {"subject": cells["subject"]}
     return Asked(f"Question: {cells['question'].strip()}\nAnswer:", right, choices=choices, labels=labels)
 

@@ -6,7 +6,7 @@ from data.columns import text
 from data.published import harness
 from data.published.mathematics import PROBLEM
 from data.published.reasoning import LETTERS
-from data.published.task import Cells, Question, Task
+from data.published.task import BESIDE, Cells, Question, Task
 
 _ARC = (  # the words of lm-eval's arc_challenge_chat, which begins the answer itself
     "Given the following question and four candidate answers (A, B, C and D), choose the best answer.\n"
@@ -112,6 +112,7 @@ TASKS = (
         kind="text",
         options={"mode": "normalised"},
         likelihood=True,
+        decoding=BESIDE,
         harness=(_TRUTHFULQA_FILE,),
         size=817,
     ),
@@ -125,6 +126,7 @@ TASKS = (
         kind="text",
         options={"mode": "normalised"},
         likelihood=True,
+        decoding=BESIDE,
         harness=("hellaswag/hellaswag.yaml", "hellaswag/utils.py"),
         size=10042,
     ),

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 from data.items import Decoding
 from data.published import halueval, harness
-from data.published.task import Cells, Question, Task
+from data.published.task import BESIDE, Cells, Question, Task
 
 _YES_NO = ("no", "yes")
 
@@ -103,6 +103,7 @@ TASKS = (
         kind="text",
         options={"mode": "label", "among": ("yes", "no")},
         likelihood=True,
+        decoding=BESIDE,
         harness=(_MC_TACO_FILE,),
         size=9442,
     ),

@@ -52,8 +52,8 @@ def _file(task: Task, subset: str, path: Path, count: int) -> Iterator[Cells]:
             table = csv.DictReader(opened)
             yield from _renamed(task, subset, list(table.fieldnames or ()), table)
         return
-    inside = path.is_dir() and path.name != subset
-    yield from _read(task, subset, Data(source=str(path), subset=subset if inside else "", split=task.split), count)
+    described = (path / "README.md").is_file()  # a copy of the hub's repository, which says what its subsets are
+    yield from _read(task, subset, Data(source=str(path), subset=subset if described else "", split=task.split), count)
 
 
 def _hub(task: Task, subset: str, count: int, download: bool) -> list[Numbered]:

@@ -1,15 +1,12 @@
 """GPQA-Diamond, LiveCodeBench, ACPBench, HeadQA: arXiv:2507.00432, A.3.4, its forks of Evalchemy and lm-eval."""
 
-import base64
 import json
-import pickletools
 import random
-import zlib
 from typing import Any
 
 from data.items import Decoding
 from data.published import harness
-from data.published.task import Cells, Question, Task
+from data.published.task import BESIDE, Cells, Question, Task
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -43,36 +40,17 @@ _CALL = (
     "Generate an executable Python function generated from the given prompt. Return the function body without invoking "
     "it at the final solution."
 )
-_PER_TEST, _AT_MOST = 7.0, 60.0  # seconds; Evalchemy gives a program 7 for each of its tests, and 5
+_TIMEOUT = 60.0  # seconds for all tests of a program; Evalchemy gives it 7 for each of them, and 5
 
 
 def _livecodebench(cells: Cells, _: str) -> Question:
-    tests = private_tests(cells["private_test_cases"])
+    """Its private tests stay packed: unpacked, those of the whole set do not fit in memory."""
     stdin = any(test["testtype"] == "stdin" for test in json.loads(cells["public_test_cases"]))
-    given, expected = [test["input"] for test in tests], [test["output"] for test in tests]
-    reference: dict[str, Any] = {"form": "stdin", "inputs": given, "outputs": expected}
+    reference = {"form": "stdin" if stdin else "call", "packed": cells["private_test_cases"]}
     if not stdin:
-        reference = {
-            "form": "call",
-            "entry_point": json.loads(cells["metadata"])["func_name"],
-            "inputs": [[json.loads(line) for line in one.split("\n") if line.strip()] for one in given],
-            "outputs": [json.loads(one) for one in expected],
-        }
-    timeout = min(_PER_TEST * len(tests) + 5, _AT_MOST)
-    return Question(
-        (_STDIN if stdin else _CALL) + cells["question_content"], json.dumps(reference), {"timeout": timeout}
-    )
-
-
-def private_tests(encoded: str) -> list[dict[str, str]]:
-    """The tests in a cell: JSON, or its pickled text, packed. The pickle's one string is read, and nothing executed."""
-    if encoded.lstrip().startswith("["):
-        return json.loads(encoded)
-    pickled = zlib.decompress(base64.b64decode(encoded))
-    texts = [argument for code, argument, _ in pickletools.genops(pickled) if "UNICODE" in code.name]
-    if len(texts) != 1 or not texts[0]:
-        raise ValueError("its private tests are no single text")
-    return json.loads(texts[0])
+        reference["entry_point"] = json.loads(cells["metadata"])["func_name"]
+    asked = (_STDIN if stdin else _CALL) + cells["question_content"]
+    return Question(asked, json.dumps(reference), {"timeout": _TIMEOUT})
 
 
 # --- ACPBench, multiple choice: lm-eval's tasks, two worked examples before each question -----------------------------
@@ -157,6 +135,7 @@ TASKS = (
         kind="text",
         options={"mode": "normalised"},
         likelihood=True,
+        decoding=BESIDE,
         harness=(_HEADQA_FILE,),
         size=2742,
     ),

@@ -20,6 +20,9 @@ class Question:
     choices: tuple[str, ...] = ()
 
 
+# a benchmark of which a likelihood is published is answered, too, for the grades that need a response
+BESIDE = Decoding(max_new_tokens=256)
+
 Ask = Callable[[Cells, str], Question]  # a row, and the subset it stands in
 
 
@@ -43,7 +46,7 @@ class Task:
     paper: str = ""
     likelihood: bool = False
     harness: tuple[str, ...] = ()
-    decoding: Decoding = Decoding()  # of the published run; one without samples was greedy
+    decoding: Decoding = Decoding()  # of the published run; one without samples was greedy, or generated nothing
     size: int = 0  # items there are
     files: tuple[str, ...] = ()  # of the hub's repository, where its rows stand in these alone
     first: int = 0  # rows of the split that are used

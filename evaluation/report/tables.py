@@ -29,6 +29,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "arms": _arms(results),
         "scores": _scores(results),
         "gains": _gains(results),
+        "verdicts": iter(results["verdicts"]),
         "transfer": _transfer(results),
         "budgets": iter(results["budgets"]),
         "spending": _spending(results),

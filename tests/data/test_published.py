@@ -1,6 +1,9 @@
 """The published benchmarks, read from hand-made rows in their real schemas."""
 
+import base64
 import json
+import pickle
+import zlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from conf.errors import UserError
 from conf.schema import Suite
 from data import published, suite
 from data.published import wide
+from rewards import verify
+from rewards.packed import private_tests
 from rewards.paper import GRADERS
 from tests.data.published import ROWS, write
 
@@ -108,8 +113,10 @@ def test_decoding_is_the_papers_where_it_is_asked_for() -> None:
     sampled = {name: how[:3] for name, how in own.items() if how.samples}
     three, ten = (3, 0.6, 0.95), (10, 0.6, 0.95)
     assert sampled == {"math500": three, "aime24": ten, "aime25": ten, "gpqa_diamond": three, "livecodebench": three}
-    assert {how.max_new_tokens for name, how in own.items() if name != "ifeval"} == {32768}
-    assert own["ifeval"].max_new_tokens == 512
+    shorter = {name: how.max_new_tokens for name, how in own.items() if how.max_new_tokens != 32768}
+    likelihoods = [name for name, task in BOTH.items() if task.likelihood]
+    assert shorter == {"ifeval": 512} | dict.fromkeys(likelihoods, 256)
+    assert likelihoods == ["headqa", "mc_taco", "truthfulqa", "hellaswag"]
     common = suite.decoding(read({}, samples=2, temperature=0.7, top_p=0.9, max_new_tokens=9))
     assert set(common.values()) == {(2, 0.7, 0.9, 9)}
 
@@ -137,6 +144,8 @@ def test_local_copies_in_every_form_hold_the_same_items(tmp_path: Path) -> None:
     datasets.DatasetDict({"train": copy}).save_to_disk(tmp_path / "split")
     copy.to_csv(tmp_path / "gpqa_diamond.csv")
     copy.to_parquet(tmp_path / "one.parquet")
+    (tmp_path / "plain").mkdir()
+    copy.to_parquet(tmp_path / "plain" / "train.parquet")
     hub = tmp_path / "hub"
     hub.mkdir()
     copy.to_csv(hub / "diamond.csv")
@@ -144,7 +153,7 @@ def test_local_copies_in_every_form_hold_the_same_items(tmp_path: Path) -> None:
     (hub / "README.md").write_text(card, encoding="utf-8")
     found = [
         suite.items(read({"gpqa_diamond": str(tmp_path / name)}, benchmarks=["gpqa_diamond"]))
-        for name in ("saved", "split", "gpqa_diamond.csv", "one.parquet", "hub", "")
+        for name in ("saved", "split", "gpqa_diamond.csv", "one.parquet", "plain", "hub")
     ]
     assert len(found[0]) == 1 and all(items == found[0] for items in found)
 
@@ -157,13 +166,10 @@ def test_ifeval_leaves_out_what_evalchemy_leaves_out(tmp_path: Path) -> None:
 
 
 def test_private_tests_are_read_without_unpickling() -> None:
-    import base64
-    import pickle
-    import zlib
-
-    from data.published.reasoning import private_tests
-
     evil = base64.b64encode(zlib.compress(pickle.dumps(Path))).decode()
     with pytest.raises(ValueError, match="no single text"):
         private_tests(evil)
     assert private_tests('[{"input": "1"}]') == [{"input": "1"}]
+    for cell in (evil, "x", "[", None, base64.b64encode(b"x").decode()):
+        verdict = verify("code", "```python\nprint(1)\n```", {"form": "stdin", "packed": cell})
+        assert (verdict.outcome, verdict.reason) == ("unscorable", "bad_reference")

@@ -1,9 +1,12 @@
 """The batch scripts line by line, without Slurm: options, quoting, secrets, what each job runs, and bash's check."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,46 @@ def test_a_run_on_one_machine_without_a_device(make):
     found = options(script)
     assert found["nodes"] == "1" and not {"gpus-per-node", "partition", "time"} & set(found)
     assert "scontrol requeue" in script and "exit 75" in script and "train.owed" not in script
+
+
+WAITS = "until [[ -e $run/stop ]]; do sleep 0.05; done; "
+SAVES = "mkdir -p $run/checkpoints/step-000003; touch $run/checkpoints/step-000003/model; "
+
+
+@pytest.mark.parametrize(
+    ("training", "warn", "code", "requeued"),
+    [
+        ("exit 0", False, 0, False),
+        ("exit 3", False, 3, False),
+        (f"{WAITS}{SAVES}touch $run/stopped.json; exit 75", True, 0, True),
+        (f"{WAITS}exit 0", True, 0, False),  # it came to its end before
+        (f"{SAVES}exec sleep 600", True, 0, True),  # no end of a step in time, and yet it has written
+        ("mkdir -p $run/checkpoints/.writing; exec sleep 600", True, 128 + 15, False),  # it would do no more next time
+    ],
+)
+def test_what_the_script_makes_of_an_end_and_of_a_warning(make, tmp_path, training, warn, code, requeued):
+    """The script as bash runs it, with a short command in place of the training, and without Slurm."""
+    configuration = make("hardware.launcher=slurm", "hardware.slurm.signal_seconds=3")
+    run = folders.run_folder(configuration)
+    run.mkdir(parents=True)
+    own = [line for line in scripts.of_run(configuration, run).splitlines() if "launch.stage begin" not in line]
+    place = next(number for number, line in enumerate(own) if line.startswith("srun "))
+    own[place] = f"run={shlex.quote(str(run))} bash -c {shlex.quote(training)} &"
+    asked = tmp_path / "scontrol.log"
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    text = "\n".join(own).replace(sys.executable, "true")
+    job = subprocess.Popen(["bash", "-c", text], env=variables, process_group=0)
+    started = run / scripts.STARTED
+    deadline = time.monotonic() + 20
+    while warn and not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3 if warn else 0)  # the command is waited for
+    if warn:
+        job.send_signal(signal.SIGUSR1)
+    assert job.wait(20) == code
+    assert asked.exists() == requeued and (not requeued or asked.read_text() == "requeue 7\n")
 
 
 def test_names_with_spaces_and_signs_stay_one_word(make, tmp_path):

@@ -11,7 +11,9 @@ from rewards import KINDS, verify
 ROOT = Path(__file__).parents[2]
 RIVER = {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": ["river"]}]}
 ECHO = {"form": "stdin", "inputs": ["1\n"], "outputs": ["1\n"]}
-REFERENCES = {"math": "3", "choice": "B", "text": "3", "instruction": RIVER, "code": ECHO}
+HALF = {"task": "fraction_simplification", "config": {}, "question": "2/4", "answer": "1/2"}
+HALF["metadata"] = {"numerator": 2, "denominator": 4, "simplified_numerator": 1, "simplified_denominator": 2}
+REFERENCES = {"math": "3", "choice": "B", "text": "3", "instruction": RIVER, "code": ECHO, "reasoning_gym": HALF}
 HOSTILE = [
     "",
     "\x00",

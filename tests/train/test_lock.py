@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -311,3 +312,13 @@ def test_the_state_the_optimizer_really_keeps_is_locked(starting, other):
     freeze.write(frozen, Path(folder / "config.yaml"))
     lock.keep_optimizer(folder, optimizer, write=True)
     assert read_json(folder / "lock.json")["precision"]["optimizer_state"] == "bfloat16"
+
+
+def test_the_harness_that_a_suite_follows_is_locked() -> None:
+    followed = lock.harness(compose(["suites=[published]"]))
+    assert followed["lm_eval"] == version("lm_eval")
+    assert {"coqa/default.yaml", "mc_taco/default.yaml", "acpbench/mcq_cot_2shot/app.yaml"} < set(followed)
+    assert lock.harness(compose(["suites=[published]", "suites.published.benchmarks=[math500]"])) == {}
+    assert lock.harness(compose([])) == {}  # the world follows none
+    for name in followed:
+        assert control.entry(f"lock.harness.{name}").kind == "locked"

@@ -1,0 +1,109 @@
+"""What may be said of a difference between two models: intervals over seeds and items, tests, correction, words.
+
+Shares are fractions in 0..1; `Estimate` is in the unit of what it was made of.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from evaluation.statistics import Array
+
+SEEDS = 3  # fewer say nothing of other seeds
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A mean difference, its 95% interval, and the two-sided p of no difference; nan where nothing can be said."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    over_seeds: bool  # False: over items alone, so of these checkpoints only
+
+
+def difference(benchmarks: Sequence[Array]) -> Estimate:
+    """Mean over benchmarks of paired differences, one array [S seeds, I items] a benchmark; benchmarks count equally.
+
+    Seeds and items are both samples, and crossed: every seed answers the same items. For each benchmark the mean
+    squares of a two-way layout without replication (Searle, Casella and McCulloch 1992, Variance Components) give the
+    variance of its mean, (MS_seeds + MS_items - MS_rest) / (S I). Seeds are shared by the benchmarks, so their part is
+    taken from the means over all of them. Degrees of freedom as Satterthwaite 1946 has them. Below three seeds the
+    interval is over items alone, each item's mean over the seeds. ValueError for unequal numbers of seeds or fewer than
+    two items.
+    """
+    seeds = len(benchmarks[0])
+    if any(len(one) != seeds or one.shape[1] < 2 for one in benchmarks):
+        raise ValueError("difference: every benchmark needs the same seeds, and two items")
+    middle = float(np.mean([one.mean() for one in benchmarks]))
+    parts = [_items(one, crossed=seeds >= SEEDS) for one in benchmarks]
+    scaled = [(value / len(benchmarks) ** 2, df) for value, df in parts]
+    if seeds >= SEEDS:
+        means = np.mean([one.mean(axis=1) for one in benchmarks], axis=0)
+        scaled.append((float(np.var(means, ddof=1)) / seeds, seeds - 1))
+    return _estimate(middle, scaled, seeds)
+
+
+def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:
+    """What the choice of items adds to the variance of the mean, and its degrees of freedom.
+
+    `crossed`: without what each seed adds to each item, which the variance between the seeds' means has in it already.
+    """
+    seeds, items = gaps_SI.shape
+    between = float(np.var(gaps_SI.mean(axis=0), ddof=1)) / items
+    if not crossed:
+        return between, items - 1
+    rest = gaps_SI - gaps_SI.mean(axis=0) - gaps_SI.mean(axis=1, keepdims=True) + gaps_SI.mean()
+    noise = float((rest**2).sum()) / ((seeds - 1) * (items - 1))
+    return max(0.0, between - noise / (seeds * items)), items - 1
+
+
+def _estimate(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
+    variance = sum(value for value, _ in parts)
+    if variance == 0:
+        return Estimate(middle, middle, middle, 1.0 if middle == 0 else 0.0, seeds, seeds >= SEEDS)
+    freedom = variance**2 / sum(value**2 / df for value, df in parts)
+    error = float(np.sqrt(variance))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(middle) / error, freedom))
+    return Estimate(middle, middle - half, middle + half, p, seeds, seeds >= SEEDS)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Exact two-sided p that as many items turn right as turn wrong (McNemar 1947; the binomial test of the discordant
+    pairs). Nothing discordant: 1."""
+    if gained < 0 or lost < 0:
+        raise ValueError(f"mcnemar(gained={gained}, lost={lost}): counts of items")
+    return 1.0 if gained + lost == 0 else float(stats.binomtest(gained, gained + lost).pvalue)
+
+
+def holm(p: Mapping[str, float]) -> dict[str, float]:
+    """p-values adjusted for as many tests (Holm 1979): at most a share 0.05 of families has a false one below 0.05."""
+    ordered = sorted(p, key=lambda name: p[name])
+    found: dict[str, float] = {}
+    highest = 0.0
+    for rank, name in enumerate(ordered):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[name]))
+        found[name] = highest
+    return {name: found[name] for name in p}
+
+
+def words(tuned: str, base: str, what: str, found: Estimate, adjusted: float) -> str:
+    """One sentence in points: what `tuned` gained or lost against `base` on `what`; `adjusted` is its corrected p."""
+    points = [100 * value for value in (found.difference, found.low, found.high)]
+    size, low, high = abs(points[0]), *sorted(abs(value) for value in points[1:])
+    seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
+    basis = seeds if found.over_seeds else f"{seeds}, so of these checkpoints only"
+    if np.isnan(adjusted) or adjusted >= 1 - LEVEL or points[1] <= 0 <= points[2]:
+        told = f"{points[0]:+.1f} points, 95% interval {points[1]:+.1f} to {points[2]:+.1f}, {basis}"
+        return f"{tuned} and {base} are not shown to differ on {what} ({told})."
+    rose = points[0] > 0
+    if base == "base":
+        told = f"{tuned} {'gained' if rose else 'lost'} {size:.1f} points on {what}"
+    else:
+        told = f"{tuned} stands {size:.1f} points {'above' if rose else 'below'} {base} on {what}"
+    return f"{told} (95% interval {low:.1f} to {high:.1f}, {basis})."
