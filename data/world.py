@@ -27,6 +27,7 @@ class Benchmark:
     trained: bool = False  # may the training set draw from it
     recalled: bool = False  # remembered, so every split is the whole of it
     options: dict[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
 
 def split_of(prompt: str) -> str:
@@ -48,7 +49,8 @@ def items(benchmark: str, split: str, count: int, seed: int = 0) -> list[Item]:
             continue
         barren = 0
         name = f"{benchmark}-{hashlib.sha256(prompt.encode()).hexdigest()[:12]}"
-        found[prompt] = Item(name, benchmark, chosen.group, chosen.kind, prompt, reference, chosen.options)
+        about = (name, benchmark, chosen.group, chosen.kind, prompt, reference, chosen.options)
+        found[prompt] = Item(*about, choices=chosen.choices)
         if len(found) == count:
             break
     return list(found.values())
@@ -202,7 +204,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("arithmetic_large", "math", "math", _expression(20, 49, 3)),
         Benchmark("sorting", "other_reasoning", "text", _sort, options=_EXACT),
         Benchmark("counting", "other_reasoning", "text", _count, options=_EXACT),
-        Benchmark("comparing", "other_reasoning", "choice", _compare),
+        Benchmark("comparing", "other_reasoning", "choice", _compare, choices=("a", "b")),
         Benchmark("reversing", "other_reasoning", "text", _reverse, options=_EXACT),
         Benchmark("sequences", "other_reasoning", "text", _sequence, options=_EXACT),
         Benchmark("planning", "other_reasoning", "text", _plan, options=_EXACT),

@@ -29,7 +29,9 @@ def add(parts: Path, name: str, rows: Rows, schema: pa.Schema) -> None:
 
 
 def keep(parts: Path, kind: str, joined: Path) -> None:
-    """Make a part of what was joined before."""
+    """Make a part of what was joined before, if it is there."""
+    if not joined.is_file():
+        return
     parts.mkdir(parents=True, exist_ok=True)
     aside = parts / f".{kind}.{os.getpid()}"
     shutil.copyfile(joined, aside)

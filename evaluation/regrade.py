@@ -21,18 +21,18 @@ ROWS = 4096  # graded at a time
 GRADES = ("outcome", *MODES)
 
 Row = dict[str, Any]
-Local = Mapping[str, str]
+Where = Mapping[str, Any]
 
 
-def regrade_all(folder: Path, local: Local | None = None, workers: int = 0) -> dict[str, dict[str, Any]]:
+def regrade_all(folder: Path, where: Where | None = None, workers: int = 0) -> dict[str, dict[str, Any]]:
     """Regrade every evaluation in and below `folder`: folder -> what changed, which is printed, too.
 
-    `local`: copies of benchmarks, as in suite.local.
+    `where` the items are: the keys `local` and `download` of a suite.
     """
     found = {}
     for path in sorted(folder.rglob("scores.json")):
         if path.with_name("items.parquet").is_file():
-            found[str(path.parent)] = changed = regrade(path.parent, local, workers)
+            found[str(path.parent)] = changed = regrade(path.parent, where, workers)
             print(f"{path.parent}: {words(changed)}", flush=True)
     if not found:
         why = "there are no stored responses to grade"
@@ -40,7 +40,7 @@ def regrade_all(folder: Path, local: Local | None = None, workers: int = 0) -> d
     return found
 
 
-def regrade(folder: Path, local: Local | None = None, workers: int = 0) -> dict[str, Any]:
+def regrade(folder: Path, where: Where | None = None, workers: int = 0) -> dict[str, Any]:
     """New grades in items.parquet and scores.json of one evaluation.
 
     {responses, grades_changed: {mode: n}, items_changed, items_gone}: an item whose reference or options are others is
@@ -48,7 +48,7 @@ def regrade(folder: Path, local: Local | None = None, workers: int = 0) -> dict[
     response answers something else.
     """
     scores = read_json(folder / "scores.json")
-    items = _items(scores["settings"], folder, local or {})
+    items = _items(scores["settings"], folder, where or {})
     check_verifiers((item.kind for item in items.values()), workers)
     rows: list[Row] = []
     changed: dict[str, Any] = {"responses": 0, "grades_changed": dict.fromkeys(GRADES, 0)}
@@ -57,11 +57,11 @@ def regrade(folder: Path, local: Local | None = None, workers: int = 0) -> dict[
         rows += _regraded(batch.to_pylist(), items, workers, changed, others)
     changed |= {name: len(own) for name, own in others.items()}
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    missing = scores.get("missing", {})
+    likely = folder / "likelihood.parquet"
+    weighed = pq.read_table(likely).to_pylist() if likely.is_file() else []
+    scores |= all_scores(table.select(SCORED).to_pydict(), scores.get("missing", {}), weighed)
     parts.write(table, folder / "items.parquet")
-    write_json(
-        folder / "scores.json", scores | all_scores(table.select(SCORED).to_pydict(), missing) | {"regraded": changed}
-    )
+    write_json(folder / "scores.json", scores | {"regraded": changed})
     return changed
 
 
@@ -73,14 +73,14 @@ def words(changed: Mapping[str, Any]) -> str:
     return text + (f"; items that are gone: {changed['items_gone']}" if changed["items_gone"] else "")
 
 
-def _items(settings: Mapping[str, Any], folder: Path, local: Local) -> dict[tuple[str, str], Item]:
+def _items(settings: Mapping[str, Any], folder: Path, where: Where) -> dict[tuple[str, str], Item]:
     """The items of the suite that the evaluation was made with, as they are now."""
     if not settings.get("suite"):
         why = "its scores.json does not say which suite it is of"
         raise UserError(f"{folder} cannot be graded again", why, "evaluate the model again")
     suite = Suite.model_validate(settings["suite"])
-    own = {name: path for name, path in local.items() if name in suites.asked(suite)}
-    suite = suite.model_copy(update={"local": own})
+    local = {name: path for name, path in where.get("local", {}).items() if name in suites.asked(suite)}
+    suite = suite.model_copy(update={**where, "local": local})
     return {(item.benchmark, item.id): item for item in suites.items(suite)}
 
 

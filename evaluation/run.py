@@ -17,15 +17,16 @@ from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
 from data.items import Decoding, Item
-from evaluation import backend, parts
+from evaluation import backend, likelihood, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
 from evaluation.summing import SCORED, Missing, all_scores
-from models import generate, prompt_ids, response_text
+from models import continuation_logps, generate, prompt_ids, response_ids, response_text
 from models.seeds import stream
 
 BATCHES_AT_A_TIME = 8  # generator batches whose token ids are held in memory together
+WEIGHED_AT_A_TIME = 256  # items whose likelihoods are taken between two saves
 SAVE_SECONDS = 60.0  # of generating that a kill may cost
 KEY = ("benchmark", "item", "sample")  # of a row
 FEW_SHOTS = "few_shots"  # folder of the scores with worked examples, beside those without
@@ -138,7 +139,8 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
     hardware = task.configuration.hardware
     check_verifiers((item.kind for item in items), hardware.reward_workers)
     if _scores_of(task):  # of other benchmarks, which are kept
-        parts.keep(task.parts, "items", task.folder / "items.parquet")
+        for kind in ("items", "likelihood"):
+            parts.keep(task.parts, kind, task.folder / f"{kind}.parquet")
     done = parts.keys(task.parts, "items", SCHEMA, KEY)
     asked = [(item.benchmark, item.id, sample) for item, sample in _wanted(task, items)]
     total, known = len(asked), sum(one in done for one in asked)
@@ -150,17 +152,22 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
             rest = [(item, sample) for item, sample in chunk if (item.benchmark, item.id, sample) not in done]
             if rest:
                 _respond(task, writes, tokenizer, rest, how, bar, save_seconds)
+    _weigh(task, model, tokenizer, items)
 
 
 def score(task: Task) -> dict[str, Any]:
-    """Join the parts into items.parquet and write scores.json, which says that all is done; needs no model."""
+    """Join the parts into items.parquet and likelihood.parquet, and write scores.json, which says that all is done; no
+    model is needed."""
     items, missing = task.items()
     order = [(item.benchmark, item.id, sample) for item, sample in _wanted(task, items)]
     table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
     scores = {"step": task.step, "label": task.label, "settings": task.settings}
-    scores |= all_scores(table.select(SCORED).to_pydict(), missing)
+    weighed = [(item.benchmark, item.id, number) for item in items for number, _ in likelihood.weighed(item)]
+    likely = parts.ordered(parts.read(task.parts, "likelihood", likelihood.SCHEMA), likelihood.KEY, weighed)
+    scores |= all_scores(table.select(SCORED).to_pydict(), missing, likely.to_pylist())
     task.folder.mkdir(parents=True, exist_ok=True)
     (task.folder / "scores.json").unlink(missing_ok=True)  # of other settings, and no scores of these items
+    parts.write(likely, task.folder / "likelihood.parquet")
     parts.write(table, task.folder / "items.parquet")
     write_json(task.folder / "scores.json", scores)
     for file in task.folder.glob(progress_file(("*", "*"))):
@@ -231,6 +238,23 @@ def _respond(
         ended_seconds=save_seconds,
     )
     bar.finish(len(wanted))
+
+
+def _weigh(task: Task, model: Any, tokenizer: Any, items: Sequence[Item]) -> None:
+    """The likelihood of every text of every item that no part holds yet; by the model itself, whatever generated."""
+    done = {key[:2] for key in parts.keys(task.parts, "likelihood", likelihood.SCHEMA, likelihood.KEY)}
+    asked = [item for item in items if likelihood.weighed(item)]
+    for start in range(0, len(asked), WEIGHED_AT_A_TIME):
+        chunk = asked[start : start + WEIGHED_AT_A_TIME]
+        rest = [item for item in chunk if (item.benchmark, item.id) not in done]
+        if not rest:
+            continue
+        how = suites.decoding(task.suite)
+        prompts = [_rendered(model, tokenizer, [(item, 0)], how[item.benchmark].max_new_tokens)[1][0] for item in rest]
+        texts = [[text for _, text in likelihood.weighed(item)] for item in rest]
+        ids = [[response_ids(tokenizer, text)[:-1] for text in of_item] for of_item in texts]
+        rows = likelihood.rows(rest, continuation_logps(model, tokenizer.pad_token_id, prompts, ids))
+        parts.add(task.parts, f"likelihood-{_name([(rest[0], 0)])}", rows, likelihood.SCHEMA)
 
 
 def _rendered(

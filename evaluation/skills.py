@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from evaluation import twins
-from evaluation.statistics import Array, group_draws, holm, interval, resampled_means, two_sided, wilson
+from evaluation.inference import difference, holm
+from evaluation.statistics import Array, group_draws, interval, resampled_means, wilson
 from evaluation.twins import share
 
 Columns = Mapping[str, Sequence[Any]]
@@ -85,27 +86,36 @@ def scores(own: Answers) -> dict[str, float]:
     return {skill: 100 * float(np.mean([cell.mean() for cell in held])) for skill, held in cells.items()}
 
 
-def changes(base: Answers, tuned: Answers, math: tuple[float, float, float] | None) -> dict[str, Any]:
-    """Points that each skill moved by, cases paired, with a 95% interval and a p value corrected over the skills.
+def changes(base: Answers, seeds: Sequence[Answers], math: tuple[float, float, float] | None) -> dict[str, Any]:
+    """Points that each skill moved by, cases paired, with the 95% interval and p of `inference.difference` over seeds
+    and cases, and p corrected over the skills (Holm).
 
-    The correction is Holm's. `math`: what math moved by, and its interval, in points; it rose where the interval lies
-    above 0. A skill fell where it moved down and its corrected p value is below 0.05; it collapsed where math rose
-    besides.
+    `math`: what math moved by, and its interval, in points; it rose where the interval lies above 0. A skill fell where
+    it moved down and its corrected p is below 0.05; it collapsed where math rose besides.
     """
-    shared = [item for item in base.right if item in tuned.right]
-    gap = Answers({item: tuned.right[item] - base.right[item] for item in shared}, base.labels)
-    skills = {}
-    for skill, cells in _cells(gap, ("skill",)).items():
-        draws = 100 * group_draws(cells)
-        low, high = interval(draws)
-        difference = 100 * float(np.mean([own.mean() for own in cells]))
-        skills[skill] = {"difference": difference, "low": low, "high": high, "p": two_sided(draws)}
-    for cell, corrected in zip(skills.values(), holm([cell["p"] for cell in skills.values()]), strict=True):
-        cell |= {"p_holm": corrected, "fell": cell["difference"] < 0 and corrected < LEVEL}
+    shared = [item for item in base.right if all(item in own.right for own in seeds)]
+    gaps = [Answers({item: own.right[item] - base.right[item] for item in shared}, base.labels) for own in seeds]
+    cells = [_cells(gap, ("skill",)) for gap in gaps]
+    found = {skill: _change([own[skill] for own in cells]) for skill in cells[0]}
+    corrected = holm({skill: cell["p"] for skill, cell in found.items() if cell["p"] is not None})
+    for skill, cell in found.items():
+        cell["p_holm"] = corrected.get(skill)
+        cell["fell"] = cell["difference"] < 0 and corrected.get(skill, 1.0) < LEVEL
     rose = math is not None and math[1] > 0
-    fell = [skill for skill, cell in skills.items() if cell["fell"]]
+    fell = [skill for skill, cell in found.items() if cell["fell"]]
     about = None if math is None else dict(zip(("difference", "low", "high"), math, strict=True))
-    return {"skills": skills, "math": about, "math_rose": rose, "fell": fell, "collapsed": fell if rose else []}
+    return {"skills": found, "math": about, "math_rose": rose, "fell": fell, "collapsed": fell if rose else []}
+
+
+def _change(seeds: Sequence[Sequence[Array]]) -> dict[str, Any]:
+    """Of one skill, from each seed's cells; without an interval where a cell has one case alone."""
+    arrays_SC = [np.array(cell) for cell in zip(*seeds, strict=True)]
+    if any(array.shape[1] < 2 for array in arrays_SC):
+        middle = 100 * float(np.mean([array.mean() for array in arrays_SC]))
+        return {"difference": middle, "low": None, "high": None, "p": None}
+    found = difference(arrays_SC)
+    middle, low, high = (100 * value for value in found[:3])
+    return {"difference": middle, "low": low, "high": high, "p": found.p}
 
 
 def _parts(seeds: Sequence[Answers]) -> dict[str, Any]:

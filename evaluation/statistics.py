@@ -85,23 +85,3 @@ def difference_interval(base: Sequence[Array], tuned: Sequence[Array], seed: int
         if len(one) != len(other):
             raise ValueError(f"difference_interval: {len(one)} items against {len(other)}; pair the items first")
     return interval(group_draws([np.asarray(b) - np.asarray(a) for a, b in zip(base, tuned, strict=True)], seed))
-
-
-def two_sided(draws: Array) -> float:
-    """The p value of a difference of 0 from its bootstrap draws: twice the share beyond 0, at least 2 / (draws + 1).
-
-    Davison and Hinkley 1997, section 4.2.
-    """
-    draws = np.asarray(draws, dtype=np.float64)
-    beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (draws.size + 1))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p values corrected for their number, in their order: the family is wrong in at most its level (Holm 1979)."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
-    return corrected

@@ -1,9 +1,10 @@
 """What scores.json holds: `benchmarks`, `groups`, by name what could not be had, and where it has any, `skills`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evaluation import skills
+from evaluation.likelihood import group_likelihood, likelihoods
 from evaluation.modes import MODES, group_modes, mode_scores
 from evaluation.scores import Columns, benchmark_scores, by_group, counts, group_scores, item_scores
 
@@ -12,15 +13,21 @@ SCORED = ("benchmark", "group", "item", "sample", "outcome", *MODES, "strategy",
 Missing = Mapping[str, Mapping[str, str]]  # benchmark -> its group and the reason
 
 
-def all_scores(columns: Columns, missing: Missing | None = None) -> dict[str, Any]:
-    """Scores from the columns of items.parquet. A group's are over `benchmarks`; what it lacks is `missing`."""
+def all_scores(
+    columns: Columns, missing: Missing | None = None, weighed: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Scores from the columns of items.parquet and the rows of likelihood.parquet (`weighed`). A group's are over
+    `benchmarks`; what it lacks is `missing`."""
     items, modes, lacking = item_scores(columns), mode_scores(columns), missing or {}
+    likely = {name: {"likelihood": own} for name, own in likelihoods(weighed).items()}
     benchmarks = {
-        name: benchmark_scores(own) | counts(name, columns) | modes.get(name, {}) for name, own in items.items()
+        name: benchmark_scores(own) | counts(name, columns) | modes.get(name, {}) | likely.get(name, {})
+        for name, own in items.items()
     }
     groups = {
         group: group_scores([items[n] for n in names], [benchmarks[n] for n in names])
         | group_modes(names, benchmarks)
+        | group_likelihood(names, benchmarks)
         | {"benchmarks": names, "missing": [n for n, own in lacking.items() if own["group"] == group]}
         for group, names in by_group(items).items()
     }

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from conf import freeze
+from conf.errors import UserError
 from conf.files import read_json
 from conf.schema import Configuration
 from data.suite import FREE
@@ -67,11 +68,17 @@ def run(configuration: Configuration, folder: Path) -> None:
 
 def regrade(configuration: Configuration, folder: Path) -> None:
     """Grade again what stands in and below `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.rglob("scores.json")):
+        why = "there are no stored responses to grade"
+        raise UserError(
+            f"{folder} holds no evaluation", why, "run the same command without regrade=true, or `make pair`"
+        )
     suites = (configuration.suite, *configuration.suites.values())
     local = {name: path for suite in suites for name, path in suite.local.items()}
-    arguments = ["regrade", str(folder), json.dumps(local), str(configuration.hardware.reward_workers)]
+    where = {"local": local, "download": configuration.suite.download}
+    arguments = ["regrade", str(folder), json.dumps(where), str(configuration.hardware.reward_workers)]
     job = python_job("regrade", "launch.stage", arguments, folder, configuration)
+    job.log = folder / "regrade.log"
     with responses(folder) as display:
         run_pool([job], 1, display, Usage())
     print(log_of(job), end="")

@@ -19,8 +19,8 @@ def check_scored(scores: dict[str, Any]) -> None:
 
 def print_scores(scores: dict[str, Any]) -> None:
     """A line a benchmark and group, percent: the score and its interval, ability whatever the form, what the form and
-    the published extractor take off it, the mean over samples, responses cut at the limit."""
-    heads = ("items", "greedy", "95%", "ability", "format", "extractor", "sampled", "cut")
+    the published extractor take off it, the likeliest choice, the mean over samples, responses cut at the limit."""
+    heads = ("items", "greedy", "95%", "ability", "format", "extractor", "likelihood", "sampled", "cut")
     print(_line("", heads))
     for group, own in scores["groups"].items():
         print(_line(group, ("", *_scores(own))))
@@ -36,7 +36,8 @@ def _scores(own: dict[str, Any]) -> tuple[str, ...]:
     greedy, aware = own["greedy"], (own.get("modes") or {}).get("aware") or {}
     between = "" if greedy["low"] is None else f"{greedy['low']:.1f}-{greedy['high']:.1f}"
     losses = [_number((own.get(key) or {}).get("greedy")) for key in ("format_loss", "extractor_artefact")]
-    return (_number(greedy), between, _number(aware.get("greedy")), *losses, _number(own["sampled"]))
+    likely = _number(own.get("likelihood", {}).get("acc"))
+    return (_number(greedy), between, _number(aware.get("greedy")), *losses, likely, _number(own["sampled"]))
 
 
 def _number(cell: Any) -> str:

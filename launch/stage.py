@@ -47,9 +47,11 @@ def evaluate_model(folder: Path, number: str, of: str) -> None:
 
     configuration = freeze.read(folder / "config.yaml")
     settle(configuration, folder)
-    model, tokenizer = load_configured(configuration, read_only=True)
-    for task in _unfinished(configuration, folder):
-        respond(task, model, tokenizer, (int(number), int(of)))
+    tasks = _unfinished(configuration, folder)
+    if tasks:
+        model, tokenizer = load_configured(configuration, read_only=True)
+        for task in tasks:
+            respond(task, model, tokenizer, (int(number), int(of)))
 
 
 def score_model(folder: Path) -> None:
@@ -73,11 +75,12 @@ def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
     return [task for task in tasks if not is_finished(task)]
 
 
-def regrade(folder: Path, local: str, workers: str) -> None:
-    """Grade the stored responses of every evaluation below the folder again; `local`: suite.local as JSON."""
+def regrade(folder: Path, where: str, workers: str) -> None:
+    """Grade the stored responses of every evaluation below the folder again; `where`: keys of the suite that say where
+    its items are, as JSON."""
     from evaluation.regrade import regrade_all
 
-    regrade_all(folder, json.loads(local), int(workers))
+    regrade_all(folder, json.loads(where), int(workers))
 
 
 def make_targets(folder: Path) -> None:

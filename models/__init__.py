@@ -7,6 +7,7 @@ __all__ = [
     "batch_prompt_ids",
     "batch_response_ids",
     "check",
+    "continuation_logps",
     "digest",
     "generate",
     "load",
@@ -23,6 +24,10 @@ def __getattr__(name: str):
         from models.generation import generate
 
         return generate
+    if name == "continuation_logps":
+        from models.likelihood import continuation_logps
+
+        return continuation_logps
     if name in ("load", "load_tokenizer", "tokenizer_of"):
         import models.loading
 

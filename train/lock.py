@@ -154,14 +154,20 @@ def base(path: str) -> dict[str, str]:
 
 
 def suite(configuration: Configuration) -> dict[str, str]:
-    """Benchmark, SUITE/BENCHMARK of a further suite -> digest of its items: prompts, references, options."""
-    from data.suite import items
+    """Benchmark, SUITE/BENCHMARK of a further suite -> digest of its items: prompts, references, options, choices; of
+    one that cannot be had, that it is missing."""
+    from data import suite as suites
 
-    found: dict[str, list[Any]] = {}
-    every = [("", configuration.suite), *((f"{name}/", one) for name, one in configuration.suites.items())]
-    for name, item in ((f"{head}{item.benchmark}", item) for head, one in every for item in items(one)):
-        found.setdefault(name, []).append([item.id, item.kind, item.prompt, item.reference, item.options])
-    return {benchmark: _sha256(own) for benchmark, own in found.items()}
+    digests: dict[str, str] = {}
+    for head, one in (("", configuration.suite), *((f"{name}/", own) for name, own in configuration.suites.items())):
+        items, missing = suites.found(one)
+        rows: dict[str, list[Any]] = {}
+        for item in items:
+            own = [item.id, item.kind, item.prompt, item.reference, item.options]
+            rows.setdefault(item.benchmark, []).append([*own, *([list(item.choices)] if item.choices else [])])
+        digests |= {f"{head}{name}": _sha256(own) for name, own in rows.items()}
+        digests |= {f"{head}{name}": "missing" for name in missing}
+    return digests
 
 
 def harness(configuration: Configuration) -> dict[str, str]:

@@ -24,7 +24,7 @@ def _chain(draw: Random, words: Words) -> Question:
 
 def _product(draw: Random, words: Words) -> Question:
     a_range, b_range = words.by(
-        (((2, 5), (2, 9)), ((2, 9), (6, 12)), ((2, 9), (11, 19))),
+        (((2, 9), (2, 9)), ((2, 9), (10, 15)), ((6, 9), (11, 19))),
         (((3, 12), (11, 99)), ((11, 99), (11, 99)), ((101, 999), (101, 999))),
     )
     a, b = draw.randint(*a_range), draw.randint(*b_range)
@@ -136,7 +136,7 @@ UNITS = {  # large unit, small unit -> how many of these make one of those; with
 def _convert(draw: Random, words: Words) -> Question:
     """From a large unit to a small one; with a rest from the medium level on."""
     (large, small), (factor, short, shorter) = draw.choice(sorted(UNITS.items()))
-    n = draw.randint(2, words.by((4, 6, 12), (9, 19, 59)))
+    n = draw.randint(2, words.by((9, 12, 19), (19, 29, 59)))
     rest = draw.randint(1, factor - 1) if words.level else 0
     body = words.say(
         ("{n} {short}{tiny} in {shorter}", "how many {shorter} in {n} {short}{tiny}?"),
@@ -154,8 +154,8 @@ def _convert(draw: Random, words: Words) -> Question:
 
 def _circuit(draw: Random, words: Words) -> Question:
     """U = R I with resistors in series, one more a level."""
-    ohms = [draw.randint(2, words.by((5, 9, 9), (12, 20, 47))) for _ in range(words.level + 1)]
-    amperes = draw.randint(2, words.by((4, 4, 5), (9, 12, 12)))
+    ohms = [draw.randint(2, words.by((9, 9, 9), (12, 20, 47))) for _ in range(words.level + 1)]
+    amperes = draw.randint(2, words.by((9, 9, 9), (9, 12, 12)))
     body = words.say(
         ("{i} amp in {tiny} ohm: volt?", "how many volt: {i} amp in {tiny} ohm?"),
         (
@@ -192,7 +192,7 @@ def _python(draw: Random, words: Words) -> Question:
 
 
 def _binary(draw: Random, words: Words) -> Question:
-    bits = words.by((3, 5, 6), (4, 6, 9))
+    bits = words.by((5, 6, 7), (5, 7, 9))
     value = draw.randrange(2 ** (bits - 1), 2**bits)
     body = words.say(
         ("0b{b:b}", "what is 0b{b:b}?"),

@@ -13,7 +13,7 @@ from data.skills.words import Question, Variant, Words, article, listed, number,
 
 
 def _divisors(draw: Random, words: Words) -> Question:
-    n = draw.randint(*words.by(((4, 12), (10, 30), (24, 60)), ((6, 24), (24, 90), (90, 360))))
+    n = draw.randint(*words.by(((4, 24), (16, 40), (30, 80)), ((6, 40), (24, 90), (90, 360))))
     body = words.say(
         ("divisors of {n}", "what divides {n}?"),
         (
@@ -51,7 +51,7 @@ def _multiples(draw: Random, words: Words) -> Question:
 
 def _paths(draw: Random, words: Words) -> Question:
     """Lattice paths right and up: the binomial coefficient."""
-    high = words.by((2, 3, 4), (3, 4, 6))
+    high = words.by((4, 5, 6), (5, 6, 7))
     a, b = draw.randint(1, high), draw.randint(2, high)
     body = words.say(
         ("ways {a} right {b} up", "how many ways: {a} right, {b} up?"),
@@ -128,7 +128,7 @@ def atoms(formula: str) -> int:
 
 def _atoms(draw: Random, words: Words) -> Question:
     """Atoms in so many molecules."""
-    count, formula = draw.randint(1, words.by((2, 2, 3), (5, 9, 12))), draw.choice(FORMULAE[words.level])
+    count, formula = draw.randint(1, words.by((3, 4, 5), (5, 9, 12))), draw.choice(FORMULAE[words.level])
     body = words.say(
         ("atoms in {n} {f}", "how many atoms in {n} {f}?"),
         (
@@ -200,7 +200,7 @@ def _printed(draw: Random, words: Words) -> Question:
 
 def _bits(draw: Random, words: Words) -> Question:
     """All bit strings of a length with a number of ones; at the hard level without two ones side by side."""
-    length = words.by((2, 3, 4), (3, 4, 5))
+    length = draw.randint(*words.by(((2, 4), (3, 5), (3, 5)), ((3, 5), (4, 6), (4, 7))))
     ones = draw.randint(1, length - 1) if words.level < 2 else draw.randint(1, (length + 1) // 2)
     held = [f"{n:0{length}b}" for n in range(2**length) if n.bit_count() == ones]
     first = draw.choice("01x") if words.level < 2 else "x"
@@ -292,7 +292,7 @@ def _owners(draw: Random, words: Words) -> Question:
 
 def _menus(draw: Random, words: Words) -> Question:
     """How many menus there are; at the hard level one dish does not go with another."""
-    courses = [draw.randint(2, words.by((3, 3, 4), (4, 6, 7))) for _ in range(2 + (words.level > 0))]
+    courses = [draw.randint(2, words.by((6, 5, 5), (9, 7, 7))) for _ in range(2 + (words.level > 0))]
     refused = words.level == 2
     total = 1
     for dishes in courses:

@@ -124,8 +124,12 @@ def _choosing(domain: str) -> Make:
 
 
 def _asked(variant: str, key: str, words: Words) -> str:
+    """The question, put to somebody, so that a table of few facts makes prompts for every split."""
     name = _lower(key, words)
-    return words.say(*_ASKED[variant], key=name, a=article(name))
+    tiny, (first, second) = _ASKED[variant]
+    put = "" if "{p0}" in second else "Now {p0} is asked: "
+    tiny = ("{p0}: " + tiny[0], "{p0}: " + tiny[1])
+    return words.say(tiny, ("Quiz question for {p0}: " + first, put + second), key=name, a=article(name))
 
 
 def _lower(fact: str, words: Words) -> str:

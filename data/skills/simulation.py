@@ -29,7 +29,7 @@ def _sequence(draw: Random, words: Words) -> Question:
 
 def _machine(draw: Random, words: Words) -> Question:
     """Halve what is even; multiply what is odd by 3 and add 1. So many times."""
-    start, steps = draw.randint(3, words.by((9, 19, 30), (20, 60, 200))), words.by((1, 2, 3), (2, 4, 7))
+    start, steps = draw.randint(3, words.by((39, 49, 59), (60, 99, 200))), words.by((1, 2, 3), (2, 4, 7))
     value = start
     for _ in range(steps):
         value = value // 2 if value % 2 == 0 else 3 * value + 1
@@ -75,8 +75,8 @@ def _growth(draw: Random, words: Words) -> Question:
     """A population that doubles or trebles; at the hard level some die after each round."""
     least = 4 if words.level == 2 else 2
     start, times = (
-        draw.randint(least, words.by((5, 9, 5), (20, 60, 60))),
-        draw.randint(2, words.by((2, 3, 3), (3, 5, 6))),
+        draw.randint(least, words.by((12, 15, 9), (20, 60, 60))),
+        draw.randint(2, words.by((3, 3, 3), (3, 5, 6))),
     )
     factor = 2 if words.level == 0 else draw.choice((2, 3))
     lost = draw.randint(2, 3) if words.level == 2 else 0

@@ -31,9 +31,7 @@ def _form(
         "lacking": [],
         "profiles": {label: skills.profile(seeds) for label, seeds in answers.items()},
         "changes": {
-            arm: skills.changes(base, skills.mean(seeds), _math(gains[arm]))
-            for arm, seeds in answers.items()
-            if arm != BASE
+            arm: skills.changes(base, seeds, _math(gains[arm])) for arm, seeds in answers.items() if arm != BASE
         },
         "steps": {arm: [_along(form, experiment.base, run) for run in runs] for arm, runs in experiment.arms.items()},
     }

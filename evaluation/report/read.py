@@ -56,6 +56,11 @@ class Evaluation:
         return {name: one for name, one in found.items() if one is not None}
 
     @cached_property
+    def few_shots(self) -> "Evaluation | None":
+        """The same model with worked examples before each prompt, where that was evaluated."""
+        return _evaluation(self.folder / "few_shots")
+
+    @cached_property
     def functions(self) -> dict[str, dict[str, float]]:
         """What each function of hooks.functions returned, by its name."""
         return {

@@ -4,7 +4,7 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles
-from evaluation.report.forms import forms
+from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
@@ -58,6 +58,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
         "forms": forms(experiment, benchmarks),
+        "few_shots": shots(experiment.base),
         "front": sweep,
         "responses": responses(experiment, groups),
         "suite": _suite(experiment),
@@ -77,11 +78,19 @@ def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict
         f"{run.arm}, seed {run.seed}": run.last.scores for run in experiment.runs
     }
     groups = {name: one["group"] for scores in sources.values() for name, one in scores["benchmarks"].items()}
+    told = {name: own for scores in sources.values() for name, own in scores.get("missing", {}).items()}
     lacking: dict[str, list[str]] = {
         name: [label for label, scores in sources.items() if not _scored(scores, name)]
-        for name in (*groups, *experiment.runs[0].configuration.suite.benchmarks)
+        for name in (*groups, *experiment.runs[0].configuration.suite.benchmarks, *told)
     }
-    missing = [{"benchmark": name, "missing_in": labels} for name, labels in lacking.items() if labels]
+    missing = [
+        {
+            **{"benchmark": name, "group": groups.get(name) or told.get(name, {}).get("group")},
+            **{"missing_in": labels, "reason": told.get(name, {}).get("reason", "")},
+        }
+        for name, labels in lacking.items()
+        if labels
+    ]
     return {name: group for name, group in groups.items() if not lacking[name]}, missing
 
 

@@ -38,7 +38,10 @@ def test_files_are_as_documented(done):
         "non_reasoning",
     ]
     assert list(scores["benchmarks"]["sorting"]["pass_at_k"]) == ["1", "2", "3"]
-    assert all_scores(table.to_pydict()) == {key: scores[key] for key in ("benchmarks", "groups", "missing")}
+    weighed = pq.read_table(folder / "likelihood.parquet").to_pylist()
+    assert all_scores(table.to_pydict(), weighed=weighed) == {
+        key: scores[key] for key in ("benchmarks", "groups", "missing")
+    }
     rows = table.to_pylist()
     assert [row["sample"] for row in rows[:4]] == [0, 1, 2, 3] and len({row["item"] for row in rows[:4]}) == 1
     assert all(row["completion_tokens"] == 6 for row in rows if row["truncated"])

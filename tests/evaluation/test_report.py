@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conf.errors import UserError
-from conf.files import read_json, read_jsonl
+from conf.files import read_json, read_jsonl, write_json
 from evaluation.report import write_report
 from evaluation.report.setting import front
 from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_run, write_sweep
@@ -138,6 +138,23 @@ def test_ability_form_and_extractor_stand_apart(written):
     assert len(table) == 3 * len(BENCHMARKS) and "Ability and form" in index.read_text()
 
 
+def test_what_could_not_be_had_and_the_base_with_few_shots_are_shown(tmp_path):
+    root = write_experiment(tmp_path / "runs" / "few")
+    write_evaluation(root / "base/evaluation/few_shots", 0, skill(0.9, 0.9, 0.9), 0)
+    for path in root.rglob("scores.json"):
+        scores = read_json(path)
+        scores["settings"] = {"shots": 3} if path.parent.name == "few_shots" else {}
+        scores["missing"] = {"gpqa": {"group": "other_reasoning", "reason": "no local copy"}}
+        scores["benchmarks"]["add"]["likelihood"] = {"acc": {"score": 62.5}, "acc_norm": {"score": 50.0}, "items": 8}
+        write_json(path, scores)
+    text = "".join(Page(write_report(root).read_text()).text)
+    assert "Why: no local copy." in text and "mean of 3 of 4 benchmarks" in text
+    assert "with 3 worked examples" in text and "base, few shots" in text and "likelihood 62.5" in text
+    table = list(csv.DictReader((root / "report/tables/forms.csv").open()))
+    assert {row["acc"] for row in table if row["benchmark"] == "add"} == {"62.5"}
+    assert {row["model"] for row in table} == {"base", "base, few shots", "sft", "grpo"}
+
+
 def test_without_metrics_there_are_no_training_curves(tmp_path):
     root = write_experiment(tmp_path / "runs" / "bare")
     for path in root.glob("arms/*/seed-*/metrics.jsonl"):
@@ -180,7 +197,9 @@ def test_confound_missing_benchmark_and_no_sweep_are_said(tmp_path):
     assert "train.weight_decay" in results_page and "without being declared" in results_page
     assert "step 20 of 40" in results_page and "not above zero" in results_page
     results = read_json(root / "report/results.json")
-    assert results["missing"] == [{"benchmark": "polite", "missing_in": ["sft, seed 0"]}]
+    about = {"group": "non_reasoning", "reason": ""}
+    assert results["missing"] == [{"benchmark": "polite", "missing_in": ["sft, seed 0"], **about}]
+    assert "mean of 2 of 3 benchmarks" in results_page and "mean of its benchmarks" in results_page
     assert results["front"] is None and "polite" not in results["scores"]["base"]["benchmarks"]
 
 

@@ -16,7 +16,6 @@ from data.skills import tiny
 from evaluation import skills, twins
 from evaluation.grade import about
 from evaluation.report import write_report
-from evaluation.statistics import holm, two_sided
 from evaluation.summing import all_scores
 from tests.evaluation.folders import write_experiment
 
@@ -112,15 +111,25 @@ def fallen(labels):
 
 def test_a_skill_that_falls_while_math_rises_has_collapsed():
     base, tuned = (answered(chance, count=40) for chance in (lambda labels: 0.6, fallen))
-    found = skills.changes(base, tuned, (5.0, 2.0, 8.0))
+    found = skills.changes(base, [tuned], (5.0, 2.0, 8.0))
     assert found["fell"] == found["collapsed"] == list(FALLS)
     cell = found["skills"]["simulation"]
     assert cell["low"] < cell["difference"] < cell["high"] < 0 and cell["p_holm"] == pytest.approx(5 * cell["p"])
     assert found["skills"]["calculation"]["difference"] == 0 and found["skills"]["calculation"]["p_holm"] == 1
-    without = skills.changes(base, tuned, (1.0, -1.0, 3.0))
+    without = skills.changes(base, [tuned], (1.0, -1.0, 3.0))
     assert without["fell"] == list(FALLS) and without["collapsed"] == [] and not without["math_rose"]
-    assert skills.changes(base, tuned, None)["collapsed"] == []
-    assert skills.changes(tuned, base, (5.0, 2.0, 8.0))["fell"] == []  # what rises did not fall
+    assert skills.changes(base, [tuned], None)["collapsed"] == []
+    assert skills.changes(tuned, [base], (5.0, 2.0, 8.0))["fell"] == []  # what rises did not fall
+
+
+def test_seeds_that_disagree_leave_a_fall_open_and_few_cases_have_no_interval():
+    base, low, high = (answered(lambda labels, c=c: c, count=40) for c in (0.6, 0.3, 0.9))
+    assert len(skills.changes(base, [low, low, low], None)["fell"]) == 5
+    mixed = skills.changes(base, [low, low, high], None)
+    assert mixed["fell"] == [] and mixed["skills"]["simulation"]["difference"] < 0
+    few = [answered(lambda labels, c=c: c, count=2) for c in (0.9, 0.0)]
+    assert skills.changes(few[0], few[1:], None)["fell"] == []
+    assert skills.changes(few[0], few[1:], None)["skills"]["simulation"]["p_holm"] is None
 
 
 @pytest.mark.slow
@@ -128,7 +137,7 @@ def test_models_that_differ_by_luck_are_said_to_have_lost_a_skill_in_one_of_twen
     wrong, runs = 0, 150
     for seed in range(runs):
         base, tuned = (answered(lambda labels: 0.5, f"{seed}/{which}", count=24) for which in "ab")
-        wrong += bool(skills.changes(base, tuned, None)["fell"])
+        wrong += bool(skills.changes(base, [tuned], None)["fell"])
     assert wrong / runs <= 0.025 + 3 * (0.025 * 0.975 / runs) ** 0.5  # falls are one side of a two-sided 0.05
 
 
@@ -141,14 +150,6 @@ def test_seeds_are_averaged_over_the_items_that_all_could_score():
     assert all(value == (one.right[item] + other.right[item]) / 2 for item, value in both.right.items())
     assert skills.profile([one, one])["skills"] == skills.profile([one])["skills"]
     assert skills.profile([one, one])["twins"] == skills.profile([one])["twins"]
-
-
-def test_holm_and_the_p_value_of_draws():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == [] and holm([0.9, 0.8]) == [1.0, 1.0]
-    draws = np.random.default_rng(0).normal(2.0, 1.0, 200_000)
-    assert two_sided(draws) == pytest.approx(0.0455, abs=0.003)  # a normal 2 standard errors from 0
-    assert two_sided(np.zeros(100)) == 1.0 and two_sided(np.ones(99)) == 2 / 100
 
 
 def test_scores_json_holds_the_profile_and_leaves_it_out_where_there_are_no_skills(half):

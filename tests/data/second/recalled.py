@@ -125,6 +125,9 @@ def symbol_of(name: str) -> str:
 
 def fact(question: str) -> str:
     """The answer to a question in free form."""
+    question = re.sub(r"^(?:Quiz question for \w+|Now \w+ is asked): ", "", question)
+    name, _, rest = question.partition(": ")
+    question = rest if name in world.NAMES else question
     for pattern, answer in FACTS:
         if found := re.fullmatch(pattern, question):
             return answer(next(one for one in found.groups() if one is not None))
