@@ -37,7 +37,25 @@ def writer(configuration: Configuration, model: Any, tokenizer: Any, folder: Pat
         command = serving.command(configuration.model_copy(update={"rollouts": alone}), str(where), port)
         devices = [torch.cuda.current_device()] if configuration.hardware.device == "cuda" else []
         url, patience = f"http://{host}:{port}", configuration.rollouts.vllm_server_timeout
-        with serving.started(command, serving.environment(devices), folder / LOG, url, patience) as process:
+        with (
+            _aside(configuration, model),
+            serving.started(command, serving.environment(devices), folder / LOG, url, patience) as process,
+        ):
             engine = Served(url, dtype, process)
             engine.config = model.config
             yield engine
+
+
+@contextmanager
+def _aside(configuration: Configuration, model: Any) -> Iterator[None]:
+    """The model leaves its device to the server; one of 4 bits, which takes little room, stays."""
+    if configuration.hardware.device == "cpu" or configuration.model.quantization != "none":
+        yield
+        return
+    device = model.device
+    model.to("cpu")
+    torch.cuda.empty_cache()
+    try:
+        yield
+    finally:
+        model.to(device)

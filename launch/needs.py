@@ -110,7 +110,7 @@ def of(configuration: Configuration, micro_batch: int = 0) -> Needs:
     asleep = not colocated(configuration) or configuration.rollouts.vllm_enable_sleep_mode
     for name, parts in _update(configuration, model, micro_batch or configuration.recipe.micro_batch_size).items():
         phases[name] = always | parts | ({} if asleep else _vllm(configuration))
-    phases["evaluation"] = always | _evaluation(configuration, model)
+    phases["evaluation"] = always | _evaluation(configuration, model) | ({} if asleep else _vllm(configuration))
     here = hardware.processes // hardware.nodes
     reading = 0 if hardware.device == "cpu" else 1 if hardware.zero_stage == 3 else here
     loaded = reading * model.own.total * memory.WIDTHS[configuration.model.dtype]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from launch import cluster, folders, hosts, ranks, scripts
+from launch import cluster, folders, hosts, needs, ranks, scripts
+from models import serving
 
 
 def wanted(configuration: Configuration) -> bool:
@@ -41,6 +42,10 @@ def _show_run(configuration: Configuration) -> None:
     for name, text in ranks.files(configuration, folder).items():
         _show(folder / name, text)
     print(f"# {ranks.words(configuration)}")
+    if needs.set_aside(configuration) and hardware.launcher == "print":
+        words = serving.command(configuration, configuration.model.path, 0, *serving.for_rollouts(configuration))
+        words[words.index("--port") + 1] = str(configuration.rollouts.vllm_server_port or "PORT")
+        print(f"# beside it, started by its first process\n{shlex.join(words)}")
     if hardware.launcher == "print_slurm":
         _show(folder / f"{cluster.FOLDER}.sbatch", scripts.of_run(configuration, folder), "after the preparation")
     elif not hardware.hosts:

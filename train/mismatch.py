@@ -55,6 +55,12 @@ def summary(gap: torch.Tensor) -> dict[str, float]:
     }
 
 
+def forget_theirs(metrics: dict[str, list[float]]) -> None:
+    """Drop what TRL has just logged of the sampler under the same names: its ratios are the truncated ones."""
+    for name in [name for name in metrics if name.startswith("sampling/")]:
+        metrics[name].pop()
+
+
 def check_step(found: dict[str, float], limit: float) -> None:
     """UserError where the mean difference of a step is above `limit` nats a token; 0 is no limit."""
     mean = found.get("sampling/sampling_logp_difference/mean", 0.0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.nn.functional import pad
@@ -13,7 +13,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
-from conf.schema import Configuration, Recipe
+from conf.schema import Configuration
 from models import scoring
 from models.flops import Row
 from models.loading import load_configured
@@ -24,27 +24,12 @@ from train import dynamic, mismatch, responses, sharded, surrogates, weights
 from train.clock import Clock
 from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
-from train.rollouts import Sampler, Version
+from train.rollouts import Sampler
+from train.schedule import Parts, parts, two_rates
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
 PHASES = (*BOOKED, "logps", "values", "sync", "measure")
-
-
-class Parts(NamedTuple):
-    """What a step minimises."""
-
-    q: str
-    w: str
-    surrogate: str
-    loss_type: str
-
-
-def parts(recipe: Recipe, step: int) -> Parts:
-    """Of the step after `step` finished ones: SFT's in the first `teacher_steps`, then the recipe's own."""
-    if step < recipe.teacher_steps:
-        return Parts("teacher", "one", "log", "dapo")
-    return Parts(recipe.q, recipe.w, recipe.surrogate, recipe.loss_type)
 
 
 class PolicyTrainer(GRPOTrainer):
@@ -103,7 +88,7 @@ class PolicyTrainer(GRPOTrainer):
         inputs = self.examples
         output = super()._generate_and_score_completions(inputs)
         if self.use_vllm:
-            self._forget_truncated()
+            mismatch.forget_theirs(self._metrics["train"])
         now = self.parts()
         mask = self._weigh(output, now, len(inputs))
         output["taught"] = torch.tensor(self.taught, device=mask.device)
@@ -215,11 +200,6 @@ class PolicyTrainer(GRPOTrainer):
             self._note(name, values, learned)
 
     # --- whose responses they are -------------------------------------------------------------------------------------
-
-    def _forget_truncated(self) -> None:
-        """TRL's measures of the sampler, which have the names of ours, and the truncated ratios in them."""
-        for name in [name for name in self._metrics["train"] if name.startswith("sampling/")]:
-            self._metrics["train"][name].pop()
 
     def _compare(self, logps: torch.Tensor, inputs: Any) -> None:
         """Keep how far the trainer's log-probabilities before the step are from those of the sampler."""
@@ -376,7 +356,7 @@ class PolicyTrainer(GRPOTrainer):
                 self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
         if self.engine:
             with self.phase("sync"):
-                self.engine.give(self.policy if model is self.model_wrapped else model, self._version(q))
+                self.engine.give(self.policy if model is self.model_wrapped else model, q)
             yield self.engine.engine
             self.engine.rest()
             return
@@ -386,14 +366,6 @@ class PolicyTrainer(GRPOTrainer):
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
-
-    def _version(self, q: str) -> Version:
-        """Of the weights that sample, so that an engine is given only those it does not have."""
-        if q == "base":
-            return q, 0
-        if q == "snapshot":
-            return q, self.finished // self.configuration.recipe.resample_steps
-        return "policy", int(self.state.global_step)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -411,12 +383,6 @@ class PolicyTrainer(GRPOTrainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
         scheduler: Any = super().create_scheduler(num_training_steps, optimizer)
-        recipe = self.configuration.recipe
-        if recipe.teacher_steps:
-            before, share = scheduler.lr_lambdas[0], recipe.teacher_learning_rate / recipe.learning_rate
-            updates = recipe.teacher_steps * self.configuration.updates_per_step
-            scheduler = torch.optim.lr_scheduler.LambdaLR(
-                scheduler.optimizer, lambda update: before(update) * (share if update < updates else 1.0)
-            )
-            self.lr_scheduler = scheduler
+        if self.configuration.recipe.teacher_steps:
+            self.lr_scheduler = scheduler = two_rates(scheduler, self.configuration)
         return scheduler

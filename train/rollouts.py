@@ -33,9 +33,10 @@ class Sampler:
         self.holds: Version | None = None  # nothing of the run's at first, and after a rest
         self.probe: mismatch.Probe | None = None
 
-    def give(self, model: Any, version: Version) -> None:
-        """Have the engine hold `model`, whose weights are of this `version`, where it does not yet. Every process must
-        come here. UserError where it does not hold it afterwards, see `mismatch.check_sync`."""
+    def give(self, model: Any, q: str) -> None:
+        """Have the engine hold `model`, which samples for `q`, where it does not yet. Every process must come here.
+        UserError where it does not hold it afterwards, see `mismatch.check_sync`."""
+        version = self._version(q)
         if self.holds == version:
             return
         self.engine.load(weights(model, self.engine.dtype, sharded.gathered_parameters), processes.rank() == 0)
@@ -45,6 +46,14 @@ class Sampler:
         epsilon, limit = torch.finfo(self.engine.dtype).eps, self.configuration.train.mismatch_limit
         mismatch.check_sync(now, self.probe, epsilon, limit)
         self.probe, self.holds = now, version
+
+    def _version(self, q: str) -> Version:
+        """Of the weights that sample: a base stays, a snapshot is renewed, a policy moves with every update."""
+        if q == "base":
+            return q, 0
+        if q == "snapshot":
+            return q, self.trainer.finished // self.configuration.recipe.resample_steps
+        return "policy", int(self.trainer.state.global_step)
 
     def rest(self) -> None:
         """Leave the device to the policy, where they share one."""

@@ -12,6 +12,7 @@ from launch.compose import compose
 from models import sizes
 
 PAIR = "experiment=qwen3_14b_math"
+OWN = "rollouts.use_vllm=false"  # the project's generator
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,9 @@ def test_the_published_pair_is_planned_without_a_network(tmp_path, capsys):
         assert arm["total"]["money"] == pytest.approx(3 * arm["total"]["device_hours"])
         assert not arm["zero_stages"]["2"]["largest_micro_batch"]
     parts = found["arms"]["grpo"]["phases_gib"]
-    assert {"key-value cache", "gathered model"} <= set(parts["rollouts"]) and "logits" in parts["head"]
+    assert "vLLM" in parts["rollouts"] and "logits" in parts["head"]
+    own = needs.of(compose([PAIR, "recipe=grpo", OWN])).phases["rollouts"]
+    assert {"key-value cache", "gathered model"} <= set(own)
     assert found["arms"]["grpo"]["total"]["flops"] > found["arms"]["sft"]["total"]["flops"]
     assert "making targets" in said and "plan.response_length=3072" in said
 
@@ -97,9 +100,27 @@ def test_vllm_takes_its_share_and_sleeps():
     assert "vLLM" in asleep.phases["rollouts"] and "vLLM" not in asleep.phases["backward"]
     assert awake.phases["backward"]["vLLM"] == pytest.approx(0.5 * 79.2 * 2**30)
     own, served = (
-        costs.rollout_seconds(compose(given), needs.sized("", "Qwen/Qwen3-14B-Base")) for given in (asked[:2], asked)
+        costs.rollout_seconds(compose(given), needs.sized("", "Qwen/Qwen3-14B-Base"))
+        for given in ([*asked[:2], OWN], asked)
     )
     assert served < own / 5
+
+
+def test_a_server_takes_devices_of_its_own():
+    asked = [PAIR, "recipe=grpo", "rollouts.vllm_mode=server", "rollouts.vllm_tensor_parallel_size=2"]
+    arm = compose(asked)
+    assert needs.set_aside(arm) == 2 and "vLLM" not in needs.of(arm).phases["rollouts"]
+    rollouts = next(cost for cost in costs.of(arm) if cost.name == "rollouts")
+    assert rollouts.devices == 8 + 2 and needs.set_aside(compose([PAIR, "recipe=sft", *asked[2:]])) == 0
+
+
+def test_four_bits_take_an_eighth_of_float32():
+    adapter = [PAIR, "recipe=sft", "hardware=gpu1", "model.lora_rank=32", "hardware.mixed_precision=no"]
+    plain, packed = (needs.of(compose([*adapter, f"model.quantization={q}"])) for q in ("none", "nf4"))
+    own = needs.sized("", "Qwen/Qwen3-14B-Base").own
+    saved = plain.phases["backward"]["parameters"] - packed.phases["backward"]["parameters"]
+    assert saved == pytest.approx(own.layers * own.layer * (4 - 0.516), rel=1e-3)
+    assert packed.phases["loading"]["whole model"] < plain.phases["loading"]["whole model"] / 2
 
 
 def test_lora_needs_less_than_all_parameters():

@@ -11,7 +11,7 @@ from launch.compose import compose
 from models import load_tokenizer, prompt_ids, response_ids
 from tests.qwen3 import REGULAR, VOCABULARY, make_folder
 
-PAIR = ["experiment=qwen3_14b_math", "hardware=cpu", "logger=none"]
+PAIR = ["experiment=qwen3_14b_math", "hardware=cpu", "logger=none", "rollouts.use_vllm=false"]
 SHORT = [
     *("train.steps=1", "train.save_steps=1", "train.prompts_per_step=2", "data.rows=8", "data.max_prompt_length=160"),
     *(
