@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -35,7 +35,7 @@ class Counted:
 
     def update(self, jobs: list[Job]) -> None:
         """Show how far it is, if it is time."""
-        found = [read_json(file) for file in self.folder.rglob("progress-*-of-*.json")]
+        found = list(self._read())
         if len(found) < len([job for job in jobs if job.running]) or not found:
             return
         done, total, known = (sum(own[key] for own in found) for key in ("done", "total", "known"))
@@ -45,6 +45,12 @@ class Counted:
         elif time.monotonic() - self.last > LINE_SECONDS:
             self.last = time.monotonic()
             print(f"{done} of {total} responses, {rest}", flush=True)
+
+    def _read(self) -> Iterator[dict[str, float]]:
+        """Every process's file; they go when the scores are made."""
+        for file in self.folder.rglob("progress-*-of-*.json"):
+            with suppress(FileNotFoundError):
+                yield read_json(file)
 
 
 def left(made: float, missing: float, seconds: float) -> str:
