@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from conf.files import read_json
+from data.suite import FEW_SHOTS
 from launch.workers import Job
 
 LINE_SECONDS = 15.0
@@ -48,9 +49,10 @@ class Counted:
 
     def _read(self) -> Iterator[dict[str, float]]:
         """Every process's file; they go when the scores are made."""
-        for file in self.folder.rglob("progress-*-of-*.json"):
-            with suppress(FileNotFoundError):
-                yield read_json(file)
+        for where in (self.folder, self.folder / FEW_SHOTS):
+            for file in where.glob("progress-*-of-*.json"):
+                with suppress(FileNotFoundError):
+                    yield read_json(file)
 
 
 def left(made: float, missing: float, seconds: float) -> str:
