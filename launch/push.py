@@ -4,6 +4,7 @@ Each run's last checkpoint, without what only a run going on needs, goes into OW
 The token is the environment's or `hf auth login`'s; it is in no file and in no message.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def after_training(configurations: list[Configuration]) -> None:
 
 
 def repository(configuration: Configuration, run: Path) -> str:
-    """OWNER/NAME-ARM-seed-N"""
-    return f"{configuration.hub.model_id}-{run.parent.name}-{run.name}"
+    """OWNER/NAME-ARM-seed-N, what a name on the hub may not have exchanged for a dash."""
+    return configuration.hub.model_id + re.sub(r"[^\w.-]+", "-", f"-{run.parent.name}-{run.name}")
 
 
 def upload(configuration: Configuration, run: Path) -> str:

@@ -5,11 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
-from conf.errors import UserError
 from conf.files import sync_folder, write_json
 from models import seal as seals
 from train import processes
 
+UNIVERSAL = ".universal"  # beside the checkpoints: one made of them for another number of processes
 OF_RANK = re.compile(r"(?:zero_pp_rank|rng_state)_(\d+)[_.]")  # what each process writes, by DeepSpeed and transformers
 
 
@@ -63,17 +63,13 @@ def drop_between(folder: Path, step: int, save_steps: int) -> None:
 def clear(folder: Path) -> None:
     """Remove what a cut save and a cut removal left under `folder`; one process does it for all."""
     if processes.rank() == 0:
-        for left in (folder / ".writing", *folder.glob(".removed-*")):
+        for left in (folder / ".writing", folder / UNIVERSAL, *folder.glob(".removed-*")):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def check_processes(checkpoint: Path) -> None:
-    """UserError where another number of processes wrote it than go on from it now."""
-    wrote = (seals.read(checkpoint) or {"processes": 1})["processes"]
-    if wrote != processes.count():
-        given = f"{processes.count()} processes, and {checkpoint} was written by {wrote}"
-        why = "each process goes on from its own random state and, under ZeRO, its own shard of the optimizer"
-        raise UserError(given, why, f"set hardware.processes={wrote}, or begin anew under another experiment.name")
+def processes_of(checkpoint: Path) -> int:
+    """How many processes wrote it."""
+    return int((seals.read(checkpoint) or {"processes": 1})["processes"])
 
 
 def latest(folder: Path) -> tuple[int, Path] | None:

@@ -8,7 +8,7 @@ from conf import freeze
 from conf.errors import UserError
 from conf.schema import Configuration
 from models.folder import check_sealed
-from train import card, checkpoints, ledger, lock, measuring, processes, retention, stop, trackers
+from train import card, checkpoints, ledger, lock, measuring, processes, resharding, retention, stop, trackers
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
@@ -33,7 +33,7 @@ def run(folder: Path) -> None:
     found = checkpoints.latest(folder / "checkpoints")
     resumed_at, checkpoint = found if found else (0, None)
     if checkpoint:
-        checkpoints.check_processes(checkpoint)
+        resharding.check(configuration, checkpoints.processes_of(checkpoint), processes.count())
     book = Ledger(ledger.opening(configuration, checkpoint), measuring.shape_of(configuration))
     ledger.check(book.entry, configuration)
     records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
@@ -100,8 +100,9 @@ def _train(
         tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if not ended:
+        resume = resharding.readable(checkpoint, trainer) if checkpoint else None
         with rollouts.beside(configuration, folder, trainer):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     checkpoints.clear(folder / "checkpoints")
     return halt.now
 

@@ -6,12 +6,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from conf.errors import UserError
 from conf.files import read_json, read_jsonl
 from launch import pair
 from launch.command import WorkerFailed
 from tests.train.launched import killed_at, launched
-from train import checkpoints, worker
+from train import worker
 
 SIZE = {"data__max_completion_length": 48, "train__steps": 4, "recipe__micro_batch_size": 4, "train__kl_rows": 16}
 LEARNS = {"recipe__reward_funcs": ["random"], "recipe__beta": 0.05}
@@ -89,7 +88,7 @@ def test_two_processes_do_what_one_does(configure, run_folder, check, kind, stag
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "stage"), [("sft", 2), ("grpo", 0), ("grpo", 3), ("ppo", 2)])
-def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder, check, recipe, stage, monkeypatch):
+def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder, check, recipe, stage):
     spread = {"hardware__processes": 2, "hardware__zero_stage": stage}
     configuration = configure(recipe, **CHANGES[recipe] | spread)
     folder = run_folder(configuration)
@@ -97,9 +96,6 @@ def test_a_killed_process_ends_the_run_which_then_goes_on(configure, run_folder,
         killed_at(configuration, folder, 2)
     assert not (folder / "done.json").exists() and (folder / "checkpoints/step-000002").exists()
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(folder) in (one.info["cmdline"] or [])]
-    with monkeypatch.context() as four, pytest.raises(UserError, match="4 processes, and .* was written by 2"):
-        four.setenv("WORLD_SIZE", "4")
-        checkpoints.check_processes(folder / "checkpoints/step-000002")
     launched(configuration, folder)
     check(recipe, folder)
 
