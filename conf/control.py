@@ -316,7 +316,7 @@ MACHINE = (
     Entry(("code",), "locked", "a module that loads, renders, samples, trains or scores is not the same"),
     _harmless(
         "code.train",
-        "lock facts audit checkpoints retention card pretrain trackers",
+        "lock facts audit checkpoints retention card pretrain trackers stop",
         "a module that watches or stores, and computes nothing of a run",
     ),
     _harmless("code.models", "seal", "a module that watches or stores, and computes nothing of a run"),

@@ -21,6 +21,7 @@ COLLECTIONS = {  # name in suite.collections -> module
     "procedural": "data.procedural",
 }
 FREE = {"batch_size", "shots", "when", "where", "local", "download"}  # keys of a suite that decide no score of it
+FEW_SHOTS = "few_shots"  # folder of the scores with worked examples, beside those without
 OTHER_SPLIT = {"test": "validation", "validation": "test"}
 
 

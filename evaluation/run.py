@@ -29,7 +29,7 @@ BATCHES_AT_A_TIME = 8  # generator batches whose token ids are held in memory to
 WEIGHED_AT_A_TIME = 256  # items whose likelihoods are taken between two saves
 SAVE_SECONDS = 60.0  # of generating that a kill may cost
 KEY = ("benchmark", "item", "sample")  # of a row
-FEW_SHOTS = "few_shots"  # folder of the scores with worked examples, beside those without
+FEW_SHOTS = suites.FEW_SHOTS
 
 Share = tuple[int, int]  # number of this process, and of how many
 ALL: Share = (0, 1)

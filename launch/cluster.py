@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from launch import folders, ranks, scripts, slurm
+from launch import folders, manifest, ranks, scripts, slurm
 from launch.command import Submitted
 from train import measuring
 
@@ -108,7 +108,7 @@ def _submit(
     elif not preparing:
         _freeze(configurations, queued)  # whatever is refused is refused before the first job
         script = scripts.of_preparation(shared, experiment)
-        preparing = [slurm.submit(shared, script, place, [], ["launch.stage", "begin"])]
+        preparing = [slurm.submit(shared, script, place, [], manifest.command())]
         new += preparing
     if preparing:
         print(f"{shared.experiment.name} is prepared by job {preparing[0]}", flush=True)
@@ -142,7 +142,7 @@ def _job(
         print(f"{name}: job {number} is {queued[number]}", flush=True)
         return number
     ranks.write(configuration, run)
-    number = slurm.submit(configuration, scripts.of_run(configuration, run), place, after, ["train"])
+    number = slurm.submit(configuration, scripts.of_run(configuration, run), place, after, manifest.command())
     print(f"{name}: submitted as job {number}", flush=True)
     new.append(number)
     return number

@@ -68,6 +68,8 @@ def begin(folder: Path) -> None:
     runs of its experiment are."""
     configuration = freeze.read(folder / "config.yaml")
     base, begun = fingerprint(configuration.model.path), manifest.start(configuration, folder)
+    for note in (folder / "slurm.json", folder / "slurm" / "prepare.json"):
+        begun |= {"command": read_json(note)["command"]} if note.exists() else {}  # as a person typed it
     if folder.absolute() == run_folder(configuration).absolute():
         _check_joins(configuration, base, begun)
     manifest.write_manifest(folder, base, begun)

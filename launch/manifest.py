@@ -33,7 +33,7 @@ def start(configuration: Configuration, folder: Path) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "from_step": max(saved, default=0),
-        "command": _command(),
+        "command": command(),
         "git": _git(),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -47,7 +47,7 @@ def start(configuration: Configuration, folder: Path) -> dict[str, Any]:
     }
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
     """The command as typed, as far as Python knows it."""
     program = Path(sys.argv[0])
     module = f"launch.{program.stem}" if program.stem != "__main__" else "launch"

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from conf.files import read_json
+from data.suite import FEW_SHOTS
 from launch.workers import Job
 
 LINE_SECONDS = 15.0
@@ -35,7 +36,7 @@ class Counted:
 
     def update(self, jobs: list[Job]) -> None:
         """Show how far it is, if it is time."""
-        found = [read_json(file) for file in self.folder.rglob("progress-*-of-*.json")]
+        found = list(self._read())
         if len(found) < len([job for job in jobs if job.running]) or not found:
             return
         done, total, known = (sum(own[key] for own in found) for key in ("done", "total", "known"))
@@ -45,6 +46,13 @@ class Counted:
         elif time.monotonic() - self.last > LINE_SECONDS:
             self.last = time.monotonic()
             print(f"{done} of {total} responses, {rest}", flush=True)
+
+    def _read(self) -> Iterator[dict[str, float]]:
+        """Every process's file; they go when the scores are made."""
+        for where in (self.folder, self.folder / FEW_SHOTS):
+            for file in where.glob("progress-*-of-*.json"):
+                with suppress(FileNotFoundError):
+                    yield read_json(file)
 
 
 def left(made: float, missing: float, seconds: float) -> str:

@@ -19,7 +19,7 @@ OWN = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 def submit(configuration: Configuration, script: str, place: Path, after: Sequence[int], command: list[str]) -> int:
     """Write `script` to `place`.sbatch and submit it, to begin once the jobs `after` ended well; the job's number.
 
-    `place`.json keeps the number and what it runs, `command`. UserError with Slurm's words where it refuses.
+    `place`.json keeps the number and the `command` behind it. UserError with Slurm's words where it refuses.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     file = place.with_suffix(".sbatch")

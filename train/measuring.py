@@ -173,14 +173,13 @@ def _make(configuration: Configuration, place: Place, one: Measurement, model: A
     suite = configuration.suites[one.name] if one.name else configuration.suite
     own = configuration.model_copy(update={"suite": suite})
     weights, where = digest(str(place.weights)), place.of(one)
+    if not finished(own, where, place.step, place.label, weights):
+        start = time.monotonic()
+        evaluate(model, tokenizer, own, where, place.step, place.label, model_digest=weights)
+        spent = of_evaluation(where, tokenizer, shape_of(configuration), time.monotonic() - start)
+        write_json(where / ledger.FILE, spent)
     if suite.shots and not place.step:
         evaluate(model, tokenizer, own, where / FEW_SHOTS, place.step, place.label, weights, few_shots=True)
-    if finished(own, where, place.step, place.label, weights):
-        return
-    start = time.monotonic()
-    evaluate(model, tokenizer, own, where, place.step, place.label, model_digest=weights)
-    shape = shape_of(configuration)
-    write_json(where / ledger.FILE, of_evaluation(where, tokenizer, shape, time.monotonic() - start))
 
 
 def shape_of(configuration: Configuration) -> flops.Shape | None:

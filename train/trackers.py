@@ -22,6 +22,12 @@ FILE = "tracker.json"  # in a run's folder: the id of its W&B run
 WANDB_HOST = "https://api.wandb.ai"
 PATIENCE = 5.0  # seconds to wait for the host's first answer
 FINISH = 120.0  # seconds at the end of a run for what was not sent yet; `wandb sync` sends the rest
+KINDS_OF_SCORES = {  # as a tracker names them -> where they stand in scores.json
+    "greedy": ("greedy",),
+    "sampled": ("sampled",),
+    "aware": ("modes", "aware", "greedy"),
+    "likelihood": ("likelihood", "acc_norm"),
+}
 
 Values = dict[str, Any]
 
@@ -96,7 +102,8 @@ def about(configuration: Configuration, folder: Path) -> Values:
 
 
 def of_scores(path: Path, root: Path | None = None) -> tuple[int, Values]:
-    """The checkpoint's step, and every score in a scores.json: scores/<group or benchmark>/<greedy or sampled>.
+    """The checkpoint's step, and the scores of every group and benchmark in a scores.json: scores/<name>/<kind>, of the
+    kinds greedy, sampled, aware (greedy, any clear statement) and likelihood (a character).
 
     Below `root`/step-*, what lies in a folder of its own is told under that folder's name.
     """
@@ -105,11 +112,18 @@ def of_scores(path: Path, root: Path | None = None) -> tuple[int, Values]:
     head = "/".join(("scores", *inner))
     named = {**scores["benchmarks"], **scores["groups"]}
     found = {
-        f"{head}/{name}/{kind}": (one.get(kind) or {}).get("score")
+        f"{head}/{name}/{kind}": _percent(one, *keys)
         for name, one in named.items()
-        for kind in ("greedy", "sampled")
+        for kind, keys in KINDS_OF_SCORES.items()
     }
     return int(scores["step"]), _numbers(found)
+
+
+def _percent(cell: Any, *keys: str) -> Any:
+    """What stands below `keys`: a benchmark has a score with its interval there, a group the bare number."""
+    for key in keys:
+        cell = (cell or {}).get(key)
+    return cell.get("score") if isinstance(cell, dict) else cell
 
 
 def settle(configuration: Configuration) -> None:

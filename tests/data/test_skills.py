@@ -61,9 +61,9 @@ def test_hundreds_of_answers_a_variant_by_a_second_method(name):
 
 
 def test_other_seeds_give_other_items_without_end():
-    first, other = (skills.items("calculation_math", "test", 2000, seed) for seed in (0, 1))
-    assert len(first) == len(other) == 2000
-    assert len({item.prompt for item in first} & {item.prompt for item in other}) < 1000
+    first, other = (skills.items("calculation_math", "test", 800, seed) for seed in (0, 1))
+    assert len(first) == len(other) == 800
+    assert len({item.prompt for item in first} & {item.prompt for item in other}) < 400
 
 
 @pytest.mark.parametrize("name", ALL)

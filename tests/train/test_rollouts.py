@@ -16,9 +16,11 @@ from conf.errors import UserError
 from conf.files import read_jsonl
 from evaluation.run import evaluate
 from models import generate, load, serving
+from models.engine import Engine, Written
 from models.handing import weights
 from models.served import Served
-from train import worker
+from train import rollouts, worker
+from train.mismatch import log_probabilities
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {
@@ -144,3 +146,54 @@ def test_a_server_that_fails_ends_the_run_with_its_first_error(
     with pytest.raises(UserError, match=why):
         worker.run(folder)
     assert time.monotonic() - start < 60 and not servers(base) and not (folder / "done.json").exists()
+
+
+class Other(Engine):
+    """A sampler whose weights are not the policy's, and that a probe does not find out."""
+
+    dtype = torch.float32
+
+    def __init__(self, model, trainer):
+        self.model, self.trainer = model, trainer
+
+    def write(self, prompts, fields):
+        logps, seeds = [], [own["seed"] for own in fields]
+        given = {"end_id": fields[0]["stop_token_ids"][0], "max_new_tokens": fields[0]["max_tokens"]}
+        found = generate(self.model, prompts, pad_id=0, temperature=1.0, seeds=seeds, logps=logps, **given)
+        yield from map(Written, found, logps)
+
+    def score(self, ids):
+        return log_probabilities(self.trainer.policy, ids).tolist()
+
+    def load(self, weights, main):
+        assert main and len(list(weights)) == len(list(self.model.parameters()))
+
+
+@pytest.mark.parametrize("surrogate", ["clipped", "log"])
+def test_tokens_are_weighed_by_the_truncated_ratio_to_the_sampler(configure, made, base, surrogate):
+    """Against a plain sum over tokens; what is logged is not truncated."""
+    truncated = {"use_vllm": True, "vllm_importance_sampling_correction": True}
+    truncated |= {"vllm_importance_sampling_clip_max": 1.05}
+    small = {name: value for name, value in SMALL.items() if name.startswith(("data", "train", "recipe"))}
+    changes = {"recipe__surrogate": surrogate, "recipe__loss_type": "dapo", "train__mismatch_limit": 0}
+    trainer, *_ = made(configure("grpo", **small | changes, rollouts=truncated))
+    other, _ = load(str(base))
+    for one in other.parameters():
+        one.data += 0.02 * torch.randn_like(one)
+    rollouts.attach(trainer, Other(other, trainer), trainer.configuration)
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = trainer.args.gradient_accumulation_steps
+    inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    difference = inputs["old_per_token_logps"] - inputs["sampling_per_token_logps"]
+    mask = inputs["completion_mask"]
+    ratio = (difference * mask).exp().clamp(max=1.05)
+    torch.testing.assert_close(inputs["importance_sampling_ratio"], ratio)
+    advantages = torch.tensor([1.0, -2.0, 0.5, 3.0])[: len(mask)]
+    with torch.no_grad():
+        found = trainer._compute_loss(trainer.model, inputs | {"advantages": advantages})
+        logps = trainer._logps(trainer.model, inputs)[0]
+    each = advantages[:, None] * ratio * (1.0 if surrogate == "clipped" else logps)  # the policy's own ratio is 1 yet
+    assert found.item() == pytest.approx(-(each * mask).sum().item() / mask.sum().item(), rel=1e-4)
+    trainer._tell_mismatch()
+    told = trainer._metrics["train"]["sampling/importance_sampling_ratio/max"]
+    assert told == pytest.approx([(difference.exp() * mask).max().item()], rel=1e-4) and told[0] > 1.05

@@ -173,14 +173,17 @@ def test_scores_are_told_once_each_and_under_their_suite(tmp_path):
     mirror = trackers.Mirror(tmp_path, tracker)
     for inner in ("evaluation/step-000020", "evaluation/step-000020/offline"):
         (tmp_path / inner).mkdir(parents=True)
-        content = {"step": 20, "benchmarks": {"gsm8k": {"greedy": {"score": 5.0}}}, "groups": {}}
+        modes = {"aware": {"greedy": {"score": 7.0}}, "paper": None}
+        content = {"step": 20, "benchmarks": {"gsm8k": {"greedy": {"score": 5.0}, "modes": modes}}}
+        content["groups"] = {"math": {"sampled": {"score": None}, "likelihood": {"acc_norm": 50.0}}}
         (tmp_path / inner / "scores.json").write_text(json.dumps(content))
     mirror.scores()
     mirror.close()
-    assert sorted(told, key=str) == [
-        (20, {"scores/gsm8k/greedy": 5.0}),
-        (20, {"scores/offline/gsm8k/greedy": 5.0}),
-    ]
+    scores = {"gsm8k/greedy": 5.0, "gsm8k/aware": 7.0, "math/likelihood": 50.0}
+    heads = ("scores/", "scores/offline/")
+    assert sorted(told, key=str) == sorted(
+        ((20, {head + key: value for key, value in scores.items()}) for head in heads), key=str
+    )
 
 
 def test_auto_is_online_only_with_a_key_and_a_host_that_answers(monkeypatch, tmp_path, capsys):
