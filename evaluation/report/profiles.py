@@ -44,12 +44,14 @@ def _math(gains: dict[str, Any]) -> tuple[float, float, float] | None:
 
 
 def _along(form: str, base: Evaluation, run: Run) -> dict[str, Any]:
-    """Each skill's score at the evaluated steps that have it; step 0 is the base."""
+    """Each skill's score at the evaluated steps that have it, and which fell by then; step 0 is the base."""
     points = {0: base} | {one.step: one for one in run.evaluations if one.step > 0}
     scored = {step: skills.scores(one.skills[form]) for step, one in points.items() if form in one.skills}
+    fell = [skills.changes(base.skills[form], [points[step].skills[form]], None)["fell"] for step in scored]
     names = scored[0]
     return {
         "seed": run.seed,
         "steps": list(scored),
         "skills": {n: [own.get(n) for own in scored.values()] for n in names},
+        "fell": fell,
     }

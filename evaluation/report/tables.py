@@ -43,6 +43,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "functions": ({**{k: row[k] for k in ("function", "value")}, **row["models"]} for row in results["functions"]),
         "skills": _skills(results),
         "twins": _twins(results),
+        "skill_steps": _skill_steps(results),
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
@@ -59,6 +60,17 @@ def _skills(results: dict[str, Any]) -> Rows:
                     moved = own["changes"][label]["skills"][name] if kind == "skills" and label != "base" else {}
                     moved = {f"change_{key}" if key in ("low", "high") else key: value for key, value in moved.items()}
                     yield {"form": form, "model": label, "by": kind, "name": name, **cell, **moved}
+
+
+def _skill_steps(results: dict[str, Any]) -> Rows:
+    """Each skill at every evaluated step of a run, and whether it fell against the base by then."""
+    for form, own in results["skills"].items():
+        for arm, runs in own["steps"].items():
+            for run in runs:
+                for skill, scores in run["skills"].items():
+                    for step, score, fell in zip(run["steps"], scores, run["fell"], strict=True):
+                        about = {"form": form, "arm": arm, "seed": run["seed"], "skill": skill, "step": step}
+                        yield about | {"score": score, "fell": skill in fell}
 
 
 def _twins(results: dict[str, Any]) -> Rows:

@@ -188,6 +188,7 @@ def test_the_report_shows_profile_collapse_and_twins(tmp_path):
     found = read_json(root / "report" / "results.json")["skills"]["tiny"]
     assert found["changes"]["grpo"]["collapsed"] == ["simulation"] and found["changes"]["sft"]["fell"] == []
     assert found["steps"]["sft"][0]["steps"] == [0, 20, 40]
+    assert found["steps"]["grpo"][0]["fell"] == [[], ["simulation"], ["simulation"]]
     assert "collapse of simulation" in page and 'id="skills"' in page
     assert (root / "report" / "figures" / "skills.svg").is_file()
     assert "simulation" in (root / "report" / "tables" / "skills.csv").read_text()
