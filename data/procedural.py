@@ -64,6 +64,7 @@ TABLE = (
     Benchmark("spelling_backward", _NON, "spell_backward", {"min_word_len": 3, "max_word_len": 5}),
     Benchmark("words_backward", _NON, "word_sequence_reversal", {"min_words": 2, "max_words": 4}),
 )
+NAMED = ("calendar_arithmetic", "family_relationships", "needle_haystack", "syllogism")  # answered by a name or a word
 BENCHMARKS = {one.name: one for one in TABLE}
 
 
@@ -96,12 +97,19 @@ def _made(name: str, split: str, count: int, shots: tuple[tuple[str, str], ...])
             kind=benchmark.kind,
             prompt=question,
             reference=_reference(benchmark, entry),
-            options={} if benchmark.kind == "text" else {"extraction": "aware"},  # no question asks for a box
+            options=_options(benchmark),
             shots=shots,
             labels={"task": benchmark.task},
         )
         if len(found) == count:
             return
+
+
+def _options(benchmark: Benchmark) -> dict[str, Any]:
+    """A name or a yes may have a capital or a full stop. No question asks for a box."""
+    if benchmark.kind == "text":
+        return {"mode": "normalised"} if benchmark.task in NAMED else {}
+    return {"extraction": "aware"}
 
 
 def _reference(benchmark: Benchmark, entry: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Our loop beside lm-eval's on the same model and items: the same prompts, greedy answers, choices and scores."""
+"""Our loop beside lm-eval's on the same model and items: the same prompts, greedy answers, likelihoods and scores."""
 
 import importlib.util
 import json
@@ -13,7 +13,8 @@ from conf.schema import Suite
 from data import suite, world
 from data.items import Item
 from evaluation.grade import judged
-from models import generate, load, prompt_ids, response_text
+from evaluation.likelihood import likelihoods, rows, weighed
+from models import continuation_logps, generate, load, prompt_ids, response_ids, response_text
 from rewards.paper.stops import cut
 from tests.data.published import ROWS, write
 
@@ -143,6 +144,24 @@ def test_published_prompts_answers_and_grades_are_lm_evals(tmp_path: Path, base:
             else:
                 assert [argument[1] for argument in sample["arguments"]] == list(item.choices), item.id
                 assert item.choices[sample["target"]] == item.reference, item.id
+                theirs = [response[0][0] for response in sample["resps"]]
+                assert logps(base, item) == pytest.approx(theirs, abs=1e-3), item.id
+        if benchmark != "acpbench":
+            score = likelihoods(rows(own, [each(base, item) for item in own]))[benchmark]
+            stated = {key.partition(",")[0]: value for key, value in found["results"][name].items()}
+            for metric in {"acc", "acc_norm"} & set(stated):
+                assert score[metric]["score"] == pytest.approx(100 * stated[metric]), benchmark
+
+
+def each(base: tuple[Any, Any], item: Item) -> list[list[float]]:
+    """Log-probabilities of the tokens of each choice after the prompt."""
+    model, tokenizer = base
+    texts = [response_ids(tokenizer, text)[:-1] for _, text in weighed(item)]
+    return continuation_logps(model, tokenizer.pad_token_id, [prompt_ids(tokenizer, item.prompt)], [texts])[0]
+
+
+def logps(base: tuple[Any, Any], item: Item) -> list[float]:
+    return [sum(own) for own in each(base, item)]
 
 
 def same_grade(base: tuple[Any, Any], item: Item, sample: dict[str, Any]) -> None:

@@ -56,6 +56,7 @@ def test_a_model_and_a_data_set_that_the_hub_does_not_have(tmp_path: Path, hub: 
     assert "data.source=some/rows" in said and "no such dataset, or it is private" in said
 
 
+@pytest.mark.slow
 def test_a_model_that_the_hub_stops_giving(tmp_path: Path, hub: Hub) -> None:
     """The check passes, and the file does not come."""
     hub.files["some/model"] = {}
@@ -77,6 +78,7 @@ SMALL = ["experiment=embedded", "recipe=sft", *SIZES.split()]
 PUSHED = "some/model-sft-seed-0"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_uploaded_once(finished: Path, hub: Hub) -> None:
     push = ["launch.push", finished, hub.url, *SMALL, "hub.model_id=some/model"]
     answer = command(*push)  # type: ignore[arg-type]
@@ -94,6 +96,7 @@ def test_a_finished_run_is_uploaded_once(finished: Path, hub: Hub) -> None:
     (run / "pushed.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_is_told_and_made_good(finished: Path, hub: Hub) -> None:
     """The training's own command ends well; the next one uploads."""
     hub.breaks = "/commit/"
@@ -108,6 +111,7 @@ def test_a_push_that_fails_is_told_and_made_good(finished: Path, hub: Hub) -> No
     (finished / "runs/embedded/arms/sft/seed-0/pushed.json").unlink()
 
 
+@pytest.mark.slow
 def test_pushing_without_a_hub_a_token_or_a_name(finished: Path, tmp_path: Path, hub: Hub) -> None:
     assert "no repository" in in_three_parts(command("launch.push", finished, hub.url, *SMALL))
     said = in_three_parts(command("launch.push", tmp_path, hub.url, *SMALL, "hub.model_id=some/model"))

@@ -39,7 +39,10 @@ def size_of(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+SLOW = [pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.95)]
+
+
+@pytest.mark.parametrize("share", [0.5, *SLOW])
 def test_a_disk_that_is_full_at_a_checkpoint(configure, run_folder, small_disk, capsys, share):
     """`share` of the second checkpoint fits: the weights are cut, the optimizer, or the last of it."""
     whole = run_folder(configure(**SHORT), "whole")
@@ -71,7 +74,7 @@ def files_up_to(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [MEGABYTE, 4 * MEGABYTE])
+@pytest.mark.parametrize("size", [MEGABYTE, pytest.param(4 * MEGABYTE, marks=pytest.mark.slow)])
 def test_a_file_that_may_not_grow(configure, run_folder, capsys, size):
     """Where nothing can be mounted this is how a disk that takes no more is tried: weights, then the optimizer."""
     folder = run_folder(configure(**SHORT))

@@ -19,6 +19,7 @@ from models import generate, load, serving
 from models.engine import Engine, Written
 from models.handing import weights
 from models.served import Served
+from tests.train.launched import launched
 from train import rollouts, worker
 from train.mismatch import log_probabilities
 
@@ -197,3 +198,15 @@ def test_tokens_are_weighed_by_the_truncated_ratio_to_the_sampler(configure, mad
     trainer._tell_mismatch()
     told = trainer._metrics["train"]["sampling/importance_sampling_ratio/max"]
     assert told == pytest.approx([(difference.exp() * mask).max().item()], rel=1e-4) and told[0] > 1.05
+
+
+@pytest.mark.slow
+def test_a_policy_spread_over_processes_reaches_a_server_whole(configure, run_folder):
+    """ZeRO-3 and an adapter: each tensor gathered, the adapter added; one process starts the server, both ask it."""
+    spread = {"hardware__processes": 2, "hardware__zero_stage": 3, "model__lora_rank": 4, "recipe__num_generations": 4}
+    configuration = configure("grpo", **SMALL | spread, rollouts=SERVER)
+    folder = run_folder(configuration)
+    launched(configuration, folder)
+    rows = read_jsonl(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [1, 2, 3] and any(row["grad_norm"] > 0 for row in rows[:2])
+    assert all(row["sampling/sampling_logp_difference/max"] < 1e-3 for row in rows)
