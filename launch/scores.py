@@ -21,13 +21,14 @@ def print_scores(scores: dict[str, Any]) -> None:
     """A line a benchmark and group, percent: the score and its interval, ability whatever the form, what the form and
     the published extractor take off it, the likeliest choice, the mean over samples, responses cut at the limit."""
     heads = ("items", "greedy", "95%", "ability", "format", "extractor", "likelihood", "sampled", "cut")
-    print(_line("", heads))
+    width = max((len(name) + 3 for name in scores["benchmarks"]), default=0)
+    print(_line("", heads, width))
     for group, own in scores["groups"].items():
-        print(_line(group, ("", *_scores(own))))
+        print(_line(group, ("", *_scores(own)), width))
         for name in own["benchmarks"]:
             one = scores["benchmarks"][name]
             cut = f"{100 * one['truncated'] / one['responses']:.1f}" if one["responses"] else ""
-            print(_line(f"  {name}", (one["items"], *_scores(one), cut)))
+            print(_line(f"  {name}", (one["items"], *_scores(one), cut), width))
         for name in own["missing"]:
             print(f"  {name}: missing, the group's score is without it")
 
@@ -46,5 +47,5 @@ def _number(cell: Any) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def _line(name: str, values: tuple[object, ...]) -> str:
-    return f"{name:<26}" + "".join(f"{value:>11}" for value in values)
+def _line(name: str, values: tuple[object, ...], width: int) -> str:
+    return (f"{name:<{max(16, width)}}" + "".join(f"{value:>11}" for value in values)).rstrip()

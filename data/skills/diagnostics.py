@@ -20,15 +20,13 @@ _ASKS = {  # (find, mend) of both wordings; what the steps are called, what stan
             "Exactly one {step} is wrong in itself; those after it go on from its result. Which one is it? Give "
             "its number.",
             "Exactly one {step} is wrong in itself; those after it go on from its result. Which {value} should "
-            "stand there as its "
-            "result?",
+            "stand there as its result?",
         ),
         (
             "One mistake was made, and what follows was worked out with it. Give the number of the {step} in "
             "which it was made.",
             "One mistake was made, and what follows was worked out with it. What {value} should the {step} with "
-            "the mistake "
-            "have given?",
+            "the mistake have given?",
         ),
     ),
     "alone": (
