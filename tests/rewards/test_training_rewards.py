@@ -1,5 +1,7 @@
 """What training adds to right and wrong: form, length, and a look at the verifiers themselves."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from rewards import KINDS, Verdict, canary, shaping
@@ -42,7 +44,8 @@ def test_soft_overlong_is_trls() -> None:
 
 
 def test_the_canary_sings_for_every_kind() -> None:
-    assert canary.failures(KINDS) == []
+    here = [kind for kind in KINDS if kind != "reasoning_gym" or find_spec(kind)]
+    assert canary.failures(here) == []
 
 
 def test_a_verifier_that_calls_everything_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,12 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+NO_GYM = pytest.mark.skipif(not find_spec("reasoning_gym"), reason="pip install -e '.[reasoning]'")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=NO_GYM if kind == "reasoning_gym" else ()) for kind in KINDS]
+)
 @pytest.mark.parametrize("response", HOSTILE)
 def test_hostile_responses_are_wrong(kind, response):
     assert verify(kind, response, REFERENCES[kind]).outcome == "wrong"
