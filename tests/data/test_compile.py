@@ -267,6 +267,7 @@ def test_what_a_killed_run_left_is_removed(configure, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+@pytest.mark.slow
 def test_references_that_are_plain_are_not_asked_about_and_those_that_are_odd_are():
     plain = ["72", "-3.5", "\\frac{5}{6}", "(-\\infty, 2] \\cup [3,\\infty)", "2\\sqrt{3}+\\pi", "x^2-3x+1", "50\\%"]
     plain += ["\\begin{pmatrix} 1 \\\\ -2 \\end{pmatrix}", "\\text{Monday}", "90^\\circ", "$12$"]
@@ -303,6 +304,7 @@ compile_dataset(compose(sys.argv[2:]), sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(tmp_path):
     rows = [row(i, problem=f"{i % 9}+{i % 7}+{i}") for i in range(300)] + UNSOLVED
     source = write(tmp_path / "a.jsonl", rows)

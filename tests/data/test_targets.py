@@ -286,6 +286,7 @@ def test_the_key_is_sent_and_written_nowhere(configure, folder, monkeypatch):
 # --- going on ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_kill_9_and_go_on(configure, folder):
     """Only what was under way when the process was killed is asked twice."""
     with serve(every_other, seconds=0.02) as server:

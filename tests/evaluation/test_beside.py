@@ -2,6 +2,8 @@
 
 import csv
 
+import pytest
+
 from conf.files import read_json, write_json
 from evaluation.report import write_report
 from tests.evaluation.folders import skill, write_evaluation, write_experiment
@@ -46,6 +48,7 @@ def test_suites_functions_and_failures_are_shown(tmp_path):
     assert all(one["evaluation_seconds"] == 3.0 for one in results["budgets"])
 
 
+@pytest.mark.slow
 def test_a_suite_that_one_model_lacks_is_named_with_it(tmp_path):
     root = write_experiment(tmp_path / "tiny")
     for folder in evaluations(root)[:2]:
@@ -55,6 +58,7 @@ def test_a_suite_that_one_model_lacks_is_named_with_it(tmp_path):
     assert "No score at the compared checkpoint of sft" in page
 
 
+@pytest.mark.slow
 def test_without_any_the_page_has_no_such_part(tmp_path):
     page = write_report(write_experiment(tmp_path / "tiny")).read_text()
     assert 'id="beside"' not in page and "failed" not in page.split("<footer>")[0].split("</style>")[1]

@@ -177,6 +177,7 @@ def test_a_sweep_of_means_reads_like_one_of_runs():
     assert (point["math"], point["rest"], point["learning_rate"], point["chosen"]) == (20.0, -8.0, 5e-5, True)
 
 
+@pytest.mark.slow
 def test_report_is_the_same_again(written):
     root, index = written
     before = {path: path.read_bytes() for path in (root / "report").rglob("*") if path.is_file()}
@@ -203,6 +204,7 @@ def test_confound_missing_benchmark_and_no_sweep_are_said(tmp_path):
     assert results["front"] is None and "polite" not in results["scores"]["base"]["benchmarks"]
 
 
+@pytest.mark.slow
 def test_a_cut_evaluation_is_left_out(tmp_path):
     root = write_experiment(tmp_path / "runs" / "cut")
     (root / "arms/sft/seed-0/evaluation/step-000040/scores.json").unlink()

@@ -68,6 +68,7 @@ respond(Task(freeze.read(folder / "config.yaml"), folder, 0, "base"), make_model
 """
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_and_ends_as_one_that_was_not(tiny, whole, tmp_path):
     freeze.write(configuration(suite=SUITE), tmp_path / "config.yaml")
     running = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)])

@@ -195,6 +195,7 @@ def test_the_report_shows_profile_collapse_and_twins(tmp_path):
     assert "kept_score" in (root / "report" / "tables" / "twins.csv").read_text()
 
 
+@pytest.mark.slow
 def test_the_report_names_an_arm_that_lacks_the_skills(tmp_path):
     root = write_experiment(tmp_path / "tiny", (0,))
     write_suite(root / "base" / "evaluation" / "suites" / "skills_tiny", lambda labels: 0.8)

@@ -42,6 +42,7 @@ def test_a_run_that_spent_its_limit_does_not_go_on(configure, run_folder):
     assert entries(folder) == before and len(before) == 2 and (folder / "done.json").exists()
 
 
+@pytest.mark.slow
 def test_a_limited_run_that_was_killed_ends_where_it_would_have(configure, run_folder, monkeypatch):
     given = configure(budget={"match": "trained_tokens", "limit": 700}, train__steps=12)
     whole, cut = run_folder(given, "whole"), run_folder(given, "cut")

@@ -59,6 +59,7 @@ def copied(trained, configure, run_folder, tmp_path):
     [("sft", "model.safetensors"), ("sft", "optimizer.pt"), ("sft", "rng_state.pth"), ("sft", "ledger.json")]
     + [("sft", "scheduler.pt"), ("sft", "trainer_state.json"), ("ppo", "critic/model.safetensors")],
 )
+@pytest.mark.slow
 def test_a_flipped_bit_is_found_and_named_and_the_checkpoint_before_is_taken(copied, capsys, recipe, file):
     folder = copied(recipe) / "checkpoints"
     flip(folder / "step-000004" / file)

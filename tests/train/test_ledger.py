@@ -112,6 +112,7 @@ def test_responses_cut_off_are_not_trained_where_they_are_masked(configure, run_
 
 
 @pytest.mark.parametrize("recipe", ["sft", "grpo"])
+@pytest.mark.slow
 def test_a_run_killed_between_checkpoints_counts_like_one_that_was_not(configure, run_folder, recipe, monkeypatch):
     configuration = configure(recipe, data__max_completion_length=48, train__steps=3)
     whole, cut = run_folder(configuration, "whole"), run_folder(configuration, "cut")

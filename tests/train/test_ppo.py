@@ -213,7 +213,8 @@ def test_where_the_best_policy_is_known_it_is_found_and_its_value_too(chosen, ma
     assert log[-1]["value_error"] < log[0]["value_error"]
 
 
-@pytest.mark.parametrize("kind", ["copy", pytest.param("shared", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["copy", "shared"])
+@pytest.mark.slow
 def test_a_cut_run_goes_on_with_both_models_and_the_policy_loads_alone(kind, chosen, run_folder, monkeypatch):
     changes = {"train__steps": 4, "recipe__critic": kind, "recipe__value_warmup_steps": 1}
     whole = run_folder(chosen("ppo", **changes), "whole")
@@ -258,6 +259,7 @@ def test_mini_batches_that_do_not_divide_a_step_are_refused(ppo):
         ppo(recipe__num_mini_batches=3)
 
 
+@pytest.mark.slow
 def test_with_an_adapter_neither_trunk_is_trained_and_a_cut_run_goes_on(chosen, run_folder, monkeypatch):
     changes = {"train__steps": 2, "train__save_steps": 1, "model__lora_rank": 4}
     whole = run_folder(chosen("ppo", **changes), "whole")

@@ -133,10 +133,11 @@ def servers(base):
     [
         ("no_start", 600.0, r"did not start\n  why: it ended with code 1: ValueError: The model's max seq len"),
         ("silent", 4.0, r"did not answer within rollouts.vllm_server_timeout=4 seconds"),
-        pytest.param("dies:6", 600.0, r"it ended with code 3: RuntimeError: CUDA error.*log", marks=pytest.mark.slow),
-        pytest.param("stale", 600.0, r"log-probabilities of a probe", marks=pytest.mark.slow),
+        ("dies:6", 600.0, r"it ended with code 3: RuntimeError: CUDA error.*log"),
+        ("stale", 600.0, r"log-probabilities of a probe"),
     ],
 )
+@pytest.mark.slow
 def test_a_server_that_fails_ends_the_run_with_its_first_error(
     configure, run_folder, base, monkeypatch, manners, patience, why
 ):

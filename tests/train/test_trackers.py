@@ -82,6 +82,7 @@ def cut_and_resumed(folder: Path, monkeypatch, ended=lambda: None) -> None:
     worker.run(folder)
 
 
+@pytest.mark.slow
 def test_wandb_offline_goes_on_in_one_run_and_holds_the_rows(configure, run_folder, monkeypatch, capsys):
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_API_KEY", KEY)

@@ -51,6 +51,7 @@ def test_both_arms_see_the_same_prompt_ids_in_the_same_order(configure, tmp_path
 
 
 @pytest.mark.parametrize("recipe", ["sft", "grpo"])
+@pytest.mark.slow
 def test_a_run_cut_after_a_checkpoint_goes_on_as_if_it_had_not_been(configure, run_folder, recipe, monkeypatch):
     whole = run_folder(configure(recipe), "whole")
     worker.run(whole)
