@@ -47,7 +47,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "scores": {label: side.scores for label, side in sides.items()},
         "gains": gains,
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
-        "verdicts": verdicts(experiment, benchmarks),
+        "verdicts": verdicts(experiment, benchmarks, pairs),
         "claim": claim(experiment),
         "transfer": {
             arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms

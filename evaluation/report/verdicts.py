@@ -1,7 +1,6 @@
 """What can be said of each pair of models, in words: by group and benchmark, over seeds and items, corrected."""
 
 from collections.abc import Iterable
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,16 @@ from evaluation.report.read import Evaluation, Experiment
 from evaluation.statistics import Array
 
 BASE = "base"
-PAIRS = 6  # up to which all arms are compared with one another; beyond it each with the first
 Models = dict[int, Evaluation]  # seed -> the compared checkpoint's evaluation
 
 
-def verdicts(experiment: Experiment, benchmarks: dict[str, str]) -> list[dict[str, Any]]:
+def verdicts(
+    experiment: Experiment, benchmarks: dict[str, str], pairs: Iterable[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """One entry a pair of models and a group or benchmark, on greedy responses; points, p and p corrected by Holm over
-    the pair's groups or benchmarks, and a sentence."""
+    the pair's groups or benchmarks, and a sentence. Each arm is paired with the base, then those of `pairs`."""
     arms: dict[str, Models] = {arm: {run.seed: run.last for run in runs} for arm, runs in experiment.arms.items()}
     base = {seed: experiment.base for models in arms.values() for seed in models}
-    pairs = list(combinations(arms, 2))
-    if len(pairs) > PAIRS:
-        pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     found = [one for arm in arms for one in _pair(arm, BASE, arms[arm], base, benchmarks)]
     return found + [one for a, b in pairs for one in _pair(b, a, arms[b], arms[a], benchmarks)]
 
