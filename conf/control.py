@@ -155,6 +155,8 @@ CONFIGURATION = (
     Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),
     _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
     _harmless("hooks", "where", "the same weights are measured, in another process"),
+    _locked("drift", "measures when", "one arm's drift is measured where the other's is not"),
+    _harmless("drift", "where", "the same weights are measured, in another process"),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )

@@ -241,6 +241,14 @@ class Hooks(Section):
     where: Where = "training"
 
 
+class Drift(Section):
+    """What is measured of a checkpoint with the base beside it; docs/drift.md says what each measure is."""
+
+    measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
+    when: list[Moment] = ["save"]
+    where: Where = "after"
+
+
 class Slurm(Section):
     """What sbatch is told of a job, beside machines, devices and what it waits for, which follow from the rest."""
 
@@ -354,6 +362,7 @@ class Configuration(Section):
     suite: Suite
     suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
     hooks: Hooks = Hooks()
+    drift: Drift = Drift()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger

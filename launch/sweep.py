@@ -12,7 +12,7 @@ from typing import Any
 
 from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
-from conf.schema import Configuration, Experiment, Hooks
+from conf.schema import Configuration, Drift, Experiment, Hooks
 from conf.sweeps import settings
 from launch import command, estimate, folders, show
 from launch.compose import compose
@@ -140,7 +140,7 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
         ]
     )
     unscored = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
-    return found.model_copy(update={"suites": unscored, "hooks": Hooks()})
+    return found.model_copy(update={"suites": unscored, "hooks": Hooks(), "drift": Drift()})
 
 
 def _last_scores(configuration: Configuration) -> Path:

@@ -4,6 +4,7 @@ A measurement that fails never fails the training. It leaves `failed.json` where
 one succeeds; `python -m train.owed FOLDER` makes up for what a run owes, be it failed or asked for after training.
 """
 
+import functools
 import importlib
 import random
 import time
@@ -22,7 +23,8 @@ from models import flops
 from train import checkpoints, ledger
 
 FAILED = "failed.json"
-RESULT = "result.json"  # of a function
+RESULT = "result.json"  # of a function or a measure of drift
+FOLDERS = {"suite": "suites", "function": "functions", "drift": "drift"}
 ANYWHERE: tuple[Where, ...] = ("training", "after", "slurm")
 MAIN = ""  # the name of the run's own suite
 
@@ -32,9 +34,10 @@ class Disturbed(UserError):
 
 
 class Measurement(NamedTuple):
-    """One thing that is asked for: a suite by its name in `suites`, or a function by its dotted name."""
+    """One thing that is asked for: a suite by its name in `suites`, a function by its dotted name, or a measure of
+    drift."""
 
-    kind: str  # suite, function
+    kind: str  # suite, function, drift
     name: str
     when: tuple[Moment, ...]
     where: Where
@@ -80,7 +83,7 @@ class Place(NamedTuple):
     def of(self, one: Measurement) -> Path:
         if not one.name:
             return self.evaluation
-        return self.evaluation / f"{one.kind}s" / one.name
+        return self.evaluation / FOLDERS[one.kind] / one.name
 
 
 def of_base(configuration: Configuration, experiment: Path) -> Place:
@@ -98,7 +101,8 @@ def asked(configuration: Configuration) -> list[Measurement]:
     """Everything that the configuration asks for, the run's own suite first."""
     suites = {MAIN: configuration.suite, **configuration.suites}
     found = [Measurement("suite", name, tuple(one.when), one.where) for name, one in suites.items()]
-    hooks = configuration.hooks
+    hooks, drift = configuration.hooks, configuration.drift
+    found += [Measurement("drift", name, tuple(drift.when), drift.where) for name in drift.measures]
     return found + [Measurement("function", name, tuple(hooks.when), hooks.where) for name in hooks.functions]
 
 
@@ -141,10 +145,14 @@ def measure(
     UserError on a full disk, where a function changed the model, and on a user's mistake before training begins.
     """
     failed = []
+    base = functools.cache(lambda: _base(configuration))  # one for all measures of drift
     for one in measurements:
         start = time.time()
         try:
-            _make(configuration, place, one, model, tokenizer)
+            if one.kind == "drift":
+                _drift(configuration, place, one, base(), model, tokenizer)
+            else:
+                _make(configuration, place, one, model, tokenizer)
         except Exception as error:  # whatever a benchmark's or a user's code raises, the training goes on
             if isinstance(error, Disturbed) or (isinstance(error, UserError) and not place.step):
                 raise
@@ -158,7 +166,12 @@ def measure(
 
 
 def check(configuration: Configuration) -> None:
-    """UserError where a function that hooks.functions names cannot be had."""
+    """UserError where a function that hooks.functions names cannot be had, or a measure of drift."""
+    from evaluation.drift import MEASURES
+
+    if unknown := [name for name in configuration.drift.measures if name not in MEASURES]:
+        change = f"name some of {', '.join(MEASURES)}"
+        raise UserError(f"drift.measures={unknown[0]}", "there is no such measure of drift", change)
     for name in configuration.hooks.functions:
         _function(name)
 
@@ -197,6 +210,27 @@ def _call(configuration: Configuration, place: Place, one: Measurement, model: A
     if wrong:
         raise TypeError(f"{one.name} returned what is no number: {', '.join(map(str, wrong))}")
     write_json(out / RESULT, {"step": place.step, "values": values, "seconds": round(time.monotonic() - start, 3)})
+
+
+def _base(configuration: Configuration) -> Any:
+    from models.loading import load_configured
+
+    return load_configured(configuration, configuration.model.path, read_only=True)[0]
+
+
+def _drift(configuration: Configuration, place: Place, one: Measurement, base: Any, model: Any, tokenizer: Any) -> None:
+    from evaluation import drift
+
+    out, start = place.of(one), time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    experiment = place.evaluation.parents[4]
+    of_base = drift.Model(base, configuration.model.path, experiment / "base" / "evaluation")
+    tuned = drift.Model(model, str(place.weights), place.evaluation)
+    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(experiment / "data"), out)
+    with undisturbed(model):
+        found = drift.measure(one.name, pair)
+    seconds = round(time.monotonic() - start, 3)
+    write_json(out / RESULT, {"step": place.step, "label": place.label, "values": found, "seconds": seconds})
 
 
 def _function(name: str) -> Callable[[Event], Mapping[str, float] | None]:

@@ -14,6 +14,22 @@ from evaluation.report.overview import KL_STEPS
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 FEW_RUNS = 8  # shown one by one in the budgets' tables without a click
 HERE = Path(__file__).parent
+# in their order on the page: sections/<name>.html.j2 and what the list at the top calls it; one that comes out empty is
+# left out
+SECTIONS = {
+    "compared": "What was compared",
+    "budgets": "Budgets",
+    "scores": "Scores",
+    "transfer": "Transfer",
+    "reach": "pass@k",
+    "steps": "Along training",
+    "front": "Learning rates",
+    "skills": "Skills",
+    "beside": "Beside",
+    "responses": "Responses",
+    "forms": "Ability and form",
+    "counts": "What could not be scored",
+}
 FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
 
 
@@ -43,6 +59,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         few_arms=FEW_ARMS,
         few_runs=FEW_RUNS,
         kl_steps=KL_STEPS,
+        sections=SECTIONS,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 

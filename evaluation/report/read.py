@@ -40,7 +40,8 @@ class Evaluation:
         """
         files = [self.folder / "ledger.json", *self.folder.glob("suites/*/ledger.json")]
         costs = [found for file in files if (found := _json(file))]
-        seconds = [float(read_json(file)["seconds"]) for file in self.folder.glob("functions/*/result.json")]
+        results = [*self.folder.glob("functions/*/result.json"), *self.folder.glob("drift/*/result.json")]
+        seconds = [float(read_json(file)["seconds"]) for file in results]
         if not costs:
             return {}
         keys = ("responses", "tokens_generated", "flops_generate")
@@ -66,6 +67,11 @@ class Evaluation:
         return {
             path.parent.name: read_json(path)["values"] for path in sorted(self.folder.glob("functions/*/result.json"))
         }
+
+    @cached_property
+    def drift(self) -> dict[str, dict[str, Any]]:
+        """What each measure of drift (evaluation/drift.py) found, by its name."""
+        return {path.parent.name: read_json(path)["values"] for path in sorted(self.folder.glob("drift/*/result.json"))}
 
     def greedy_length(self, benchmarks: set[str]) -> float | None:
         """Mean tokens of the greedy responses to the items of `benchmarks`; None where there are none."""

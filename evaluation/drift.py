@@ -1,0 +1,69 @@
+"""What is measured of a trained model with its base beside it: how far it went, and where.
+
+Each measure is a function of a `Pair` in a module of its own, and returns plain numbers that become `values` of
+result.json; larger tables it writes into `pair.out`. A measure that cannot be made raises, and that is recorded.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from conf.errors import UserError
+from conf.schema import Configuration
+from evaluation.scores import GREEDY
+
+# name -> module of evaluation/ whose `measure(pair)` makes it
+MEASURES: dict[str, str] = {}
+COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in evaluation mode, the folder or hub id of its weights, and the folder of its evaluation."""
+
+    model: Any
+    weights: str
+    evaluation: Path
+
+    @cached_property
+    def responses(self) -> list[dict[str, Any]]:
+        """The stored responses, COLUMNS each, greedy (sample 0) and sampled, in the order of items.parquet."""
+        path = self.evaluation / "items.parquet"
+        if not path.is_file():
+            why = "drift is measured on the responses of the suite, and there are none"
+            raise UserError(f"{path} is not there", why, "have the suite scored at the same moments (suite.when)")
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+        return rows
+
+    @cached_property
+    def greedy(self) -> list[dict[str, Any]]:
+        return [row for row in self.responses if row["sample"] == GREEDY]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a measure is given. `new_task`: prompts of what was trained on, in the stored order."""
+
+    base: Model
+    tuned: Model
+    tokenizer: Any
+    configuration: Configuration
+    new_task: Sequence[str]
+    out: Path
+
+
+def measure(name: str, pair: Pair) -> dict[str, Any]:
+    """The values of one of MEASURES; ValueError or UserError where it cannot be made."""
+    found: dict[str, Any] = importlib.import_module(f"evaluation.{MEASURES[name]}").measure(pair)
+    return found
+
+
+def new_task(data: Path, most: int = 1024) -> list[str]:
+    """Prompts of the first training rows of a compiled data folder."""
+    prompts: list[str] = pq.read_table(data / "rows.parquet", columns=["prompt"])["prompt"][:most].to_pylist()
+    return prompts
