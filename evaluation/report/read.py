@@ -84,7 +84,7 @@ class Evaluation:
     @cached_property
     def items(self) -> dict[str, ItemScores]:
         """Per benchmark, item by item."""
-        return item_scores(pq.read_table(self.folder / "items.parquet", columns=list(SCORED)).to_pydict())
+        return item_scores(pq.read_table(self.folder / "items.parquet", columns=list(SCORED)))
 
     @cached_property
     def skills(self) -> dict[str, skills.Answers]:
