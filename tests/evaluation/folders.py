@@ -10,10 +10,8 @@ import pyarrow.parquet as pq
 from conf import freeze
 from conf.files import write_json
 from conf.schema import Configuration
+from evaluation.report import write_results
 from evaluation.report.page import render
-from evaluation.report.read import read_experiment
-from evaluation.report.summary import summarize
-from evaluation.report.tables import write_tables
 from evaluation.summing import all_scores
 
 BENCHMARKS = {
@@ -141,11 +139,7 @@ def write_experiment(root: Path, seeds=(0,), say=None) -> Path:
 
 def write_page(root: Path) -> str:
     """The page without its figures, which take most of the time; results.json and tables/ are written."""
-    results = summarize(read_experiment(root))
-    (root / "report/tables").mkdir(parents=True, exist_ok=True)
-    write_json(root / "report/results.json", results)
-    write_tables(results, root / "report/tables")
-    return render(results, {})
+    return render(write_results(root), {})
 
 
 def write_sweep(root: Path) -> None:
