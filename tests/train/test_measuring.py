@@ -12,6 +12,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.validate import validate
 from launch.compose import compose
+from models import load
 from train import measuring, owed, prepare, worker
 from train.measuring import undisturbed
 
@@ -188,7 +189,8 @@ def test_token_shift_and_distance_are_measured_at_every_save(configure, run_fold
     drift = {"measures": ["tokens", "distance"], "where": "training", "distance_prompts": 2, "tokens_items": 1}
     given = configure(train__steps=2, train__save_steps=1, drift=drift)
     run = run_folder(given, "drifted")
-    measuring.measure(given, measuring.of_base(given, run.parents[2]), [measuring.asked(given)[0]], *parts(given))
+    base = measuring.of_base(given, run.parents[2])
+    measuring.measure(given, base, [measuring.asked(given)[0]], *load(given.model.path))
     worker.run(run)
     forward = [read_json(one)["values"]["forward"] for one in sorted(run.glob("evaluation/*/drift/distance/*.json"))]
     assert len(forward) == 2 and all(one["per_token"]["mean"] > 0 for one in forward)
