@@ -56,6 +56,7 @@ class Mark(NamedTuple):
     color: str
     marker: str
     linestyle: Any
+    glyph: str  # the marker as a letter
 
 
 def colors(results: dict[str, Any]) -> dict[str, str]:
@@ -65,9 +66,10 @@ def colors(results: dict[str, Any]) -> dict[str, str]:
 
 def marks(results: dict[str, Any]) -> dict[str, Mark]:
     """Colour, marker and line style of every model: the base grey and dashed."""
-    looks = {"base": Mark(BASE_COLOR, "o", "--")}
+    looks = {"base": Mark(BASE_COLOR, "|", "--", "┆")}
     for number, (label, color) in enumerate(list(colors(results).items())[1:]):
-        looks[label] = Mark(color, MARKERS[number % len(MARKERS)], LINES[number % len(LINES)])
+        place = number % len(MARKERS)
+        looks[label] = Mark(color, MARKERS[place], LINES[number % len(LINES)], GLYPHS[place])
     return looks
 
 
