@@ -18,8 +18,14 @@ from conf.schema import Configuration
 from evaluation.scores import GREEDY
 
 # name -> module of evaluation/ whose `measure(pair)` makes it
-MEASURES: dict[str, str] = {}
-COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason")
+MEASURES: dict[str, str] = {
+    "tokens": "tokens",
+    "distance": "distance",
+}
+COLUMNS = (
+    *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
+    "completion_tokens",
+)
 
 
 @dataclass(frozen=True)
