@@ -78,7 +78,8 @@
   function column(one, number) {
     const label = found.models[number], outcome = words[one.outcomes[number]];
     const box = make("div", "col"), who = make("div", "who"), name = make("span");
-    const mark = make("span", "glyph", found.glyphs[number]);
+    const mark = make("span", "glyph");
+    mark.dataset.glyph = found.glyphs[number];
     mark.style.color = found.colors[number];
     name.append(mark, document.createTextNode(label));
     who.append(name, make("span", outcome, outcome));
