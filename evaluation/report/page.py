@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from evaluation.report.explorer import LETTERS, payload
 from evaluation.report.overview import KL_STEPS
-from evaluation.report.style import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors, marks
+from evaluation.report.style import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors, glyphs
 from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -58,7 +58,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "breakable": breakable,
     }
     environment.filters |= filters
-    looks = {label: (mark.color, mark.glyph) for label, mark in marks(results).items()}
+    looks = {label: (colors(results)[label], glyph) for label, glyph in glyphs(results).items()}
     script = (HERE / "explorer.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         r=results,
