@@ -247,6 +247,8 @@ class Drift(Section):
     measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
     when: list[Moment] = ["save"]
     where: Where = "after"
+    representation_items: Annotated[int, Field(ge=4)] = 100  # prompts a benchmark, and of what was trained on
+    representation_as_published: bool = False  # the published way beside: padding averaged in, no template, 128 tokens
 
 
 class Slurm(Section):

@@ -6,6 +6,7 @@ _HOMES = {
     "pass_at_k": "evaluation.statistics",
     "transfer_index": "evaluation.transfer",
     "TransferIndex": "evaluation.transfer",
+    "representation_shift": "evaluation.representation",
     "evaluate": "evaluation.run",
     "write_report": "evaluation.report",
 }

@@ -18,8 +18,8 @@ from conf.schema import Configuration
 from evaluation.scores import GREEDY
 
 # name -> module of evaluation/ whose `measure(pair)` makes it
-MEASURES: dict[str, str] = {}
-COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason")
+MEASURES: dict[str, str] = {"representation": "representation", "weights": "weights"}
+COLUMNS = ("benchmark", "group", "item", "prompt", "reference", "sample", "response", "outcome", "finish_reason")
 
 
 @dataclass(frozen=True)
