@@ -7,6 +7,7 @@ _HOMES = {
     "transfer_index": "evaluation.transfer",
     "TransferIndex": "evaluation.transfer",
     "representation_shift": "evaluation.representation",
+    "token_shift": "evaluation.tokens",
     "evaluate": "evaluation.run",
     "write_report": "evaluation.report",
 }

@@ -23,7 +23,7 @@ def representation_shift(
     """Shift between two models' features of the same items, with each layer's under `by_layer`.
 
     `base` and `tuned` are arrays [items, layers, width] (or [items, width]) and are taken as they are, or models, whose
-    mean hidden states of the token ids `texts` are read (models.states.mean_states).
+    mean hidden states of the token ids `texts` are read (models.means.mean_states).
 
     `d`: the published distance, in units of activations. `distance`: the mean over layers of the length of the shift
     in the base's plane. `relative_norm`, `cosine`, `cka` (unbiased), `procrustes`: without a scale; means over layers.
@@ -131,7 +131,7 @@ def _paired(
     base: Any, tuned: Any, texts: Sequence[Sequence[int]], pad_id: int, as_published: bool
 ) -> Iterator[tuple[Any, Any]]:
     """Both models' features of the same texts, a batch at a time."""
-    from models.states import mean_states, mean_states_as_published
+    from models.means import mean_states, mean_states_as_published
 
     read = mean_states_as_published if as_published else mean_states
     for (_, one), (_, other) in zip(read(base, texts, pad_id), read(tuned, texts, pad_id), strict=True):

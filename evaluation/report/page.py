@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
 from evaluation.report.overview import KL_STEPS
+from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 FEW_RUNS = 8  # shown one by one in the budgets' tables without a click
@@ -70,12 +71,12 @@ def _data_uri(path: Path) -> str:
 
 def points(value: float | None, digits: int = 1) -> str:
     """A score or bound; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits).replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 1) -> str:
     """A difference with its sign."""
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits, sign=True).replace("-", "−")
 
 
 def count(value: float | None) -> str:
