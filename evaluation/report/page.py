@@ -31,7 +31,12 @@ SECTIONS = {
     "forms": "Ability and form",
     "counts": "What could not be scored",
 }
-FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
+TRANSFER_FORMS = {
+    "none": "no sigma",
+    "signed_root": "signed_root, as printed in v2",
+    "published": "published, sigma fitted",
+    "relative": "relative, v1",
+}
 
 
 def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
@@ -55,7 +60,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         figures={name: _data_uri(path) for name, path in figures.items()},
         colors=colors(results),
         group_names=GROUP_NAMES,
-        formula_names=FORMULA_NAMES,
+        transfer_forms=TRANSFER_FORMS,
         unit_names=UNIT_NAMES,
         few_arms=FEW_ARMS,
         few_runs=FEW_RUNS,
