@@ -21,10 +21,12 @@ from evaluation.scores import GREEDY
 MEASURES: dict[str, str] = {
     "tokens": "tokens",
     "distance": "distance",
+    "representation": "representation",
+    "weights": "weights",
 }
 COLUMNS = (
     *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
-    "completion_tokens",
+    *("reference", "completion_tokens"),
 )
 
 
