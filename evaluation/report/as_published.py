@@ -5,7 +5,7 @@ items are known, otherwise over seeds, with t quantiles; one seed has none then.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -135,7 +135,7 @@ def score(ours: Ours, label: str, column: str) -> Measured:
     """Percent right on a benchmark."""
     if column not in ours.benchmarks:
         return Measured(reason=f"our suite has no {column}")
-    return _mean([_rows(ours, label, column)])
+    return _percent([_rows(ours, label, column)])
 
 
 def group_score(ours: Ours, label: str, column: str) -> Measured:
@@ -143,7 +143,7 @@ def group_score(ours: Ours, label: str, column: str) -> Measured:
     names = [name for name, group in ours.benchmarks.items() if group == column]
     if not names:
         return Measured(reason=f"our suite has no group {column}")
-    return _mean([_rows(ours, label, name) for name in names])
+    return _percent([_rows(ours, label, name) for name in names])
 
 
 def gain(ours: Ours, label: str, column: str) -> Measured:
@@ -187,14 +187,21 @@ def drift(name: str, *path: str) -> Callable[[Ours, str, str], Measured]:
         cells = [_walk(one, path[:-1]) for one in found]
         if None in cells:
             return Measured(reason=f"not measured (drift.{name}_as_published=true)")
-        if "total" in path:
-            return _over_seeds([_walk(one, path[-1:]) for one in cells])
         where, instead = _place(cells, column)
         if not where:
             return Measured(reason=f"measured neither on {column} nor on its group")
         return _over_seeds([_walk(one, (*where, *path[-1].split("/"))) for one in cells], instead)
 
     return measured
+
+
+def unchanged(ours: Ours, label: str, column: str) -> Measured:
+    """Percent of parameters that training left as they were, by the published criterion."""
+    found = [run.last.drift.get("weights") for run in ours.experiment.arms.get(label, [])]
+    if not found or None in found:
+        return Measured(reason="not measured (drift.measures=[weights])")
+    shares = [_walk(one, ("total", "unchanged", "relative")) for one in found]
+    return _over_seeds([None if share is None else 100 * share for share in shares])
 
 
 def rank_mean(ours: Ours, label: str, column: str) -> Measured:
@@ -220,7 +227,7 @@ def reach(ours: Ours, label: str, column: str) -> Measured:
         return Measured(reason="no sampled responses on math")
     k = 1 if column.endswith("@1") else most
     rows = [np.array([_passes(one.items[name], k) for one in ours.models[label]]) for name in names]
-    return _mean(rows, f"pass@{k} on our math")
+    return _percent(rows, f"pass@{k} on our math")
 
 
 def _passes(own: ItemScores, k: int) -> list[float]:
@@ -265,6 +272,14 @@ def _mean(rows: Sequence[Array], instead: str = "") -> Measured:
         return Measured(100 * float(np.mean([own.mean() for own in rows])), instead=instead)
     found = difference(rows)
     return Measured(100 * found.difference, 100 * found.low, 100 * found.high, instead=instead)
+
+
+def _percent(rows: Sequence[Array], instead: str = "") -> Measured:
+    """As `_mean`, of what lies between 0 and 100."""
+    found = _mean(rows, instead)
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
 
 
 def _over_seeds(values: Sequence[float | None], instead: str = "") -> Measured:
