@@ -6,6 +6,7 @@ from typing import Any
 from evaluation.report import beside, budgets, measures, profiles
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
+from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
 from evaluation.report.training import curves
@@ -53,6 +54,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
             arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
         },
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
+        "reach": reach(experiment),
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "training": curves(experiment),
         "strategies": _strategies(experiment),
