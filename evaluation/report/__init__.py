@@ -1,13 +1,17 @@
 """The report of one experiment, from the files of its folder alone: no torch, no network, no training code."""
 
 from pathlib import Path
+from typing import Any
 
 from conf.files import write_json, write_text
+from evaluation.report import intact
 from evaluation.report.figures import write_figures
 from evaluation.report.page import render
 from evaluation.report.read import read_experiment
 from evaluation.report.summary import summarize
 from evaluation.report.tables import write_tables
+
+FEW = 5  # named one by one
 
 
 def write_report(experiment_folder: Path) -> Path:
@@ -16,7 +20,13 @@ def write_report(experiment_folder: Path) -> Path:
     UserError where the folder holds no evaluation of the base, or none of any arm.
     """
     experiment = read_experiment(Path(experiment_folder))
-    results = summarize(experiment)
+    undefined: list[str] = []
+    results: dict[str, Any] = intact.finite(summarize(experiment), undefined)
+    if undefined:
+        named = ", ".join(undefined[:FEW]) + (" and more" if len(undefined) > FEW else "")
+        results["problems"].append(
+            f"{len(undefined)} numbers came out as nan or infinite and are shown as none: {named}"
+        )
     folder = experiment.folder / "report"
     for name in ("figures", "tables"):
         (folder / name).mkdir(parents=True, exist_ok=True)

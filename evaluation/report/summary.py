@@ -29,7 +29,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
-    return {
+    found = {
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
         "model": experiment.runs[0].configuration.model.path,
@@ -72,6 +72,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},
     }
+    return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
 def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict[str, Any]]]:
@@ -123,8 +124,10 @@ def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict
 
 
 def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:
-    """The plain mean over the shared benchmarks of the group that this evaluation has."""
-    own = [name for name, where in benchmarks.items() if where == group and name in scores["benchmarks"]]
+    """The plain mean over the shared benchmarks of the group; None where this evaluation lacks one of them."""
+    own = [name for name, where in benchmarks.items() if where == group]
+    if any(name not in scores["benchmarks"] for name in own):
+        return None
     return mean_of([scores["benchmarks"][name][measure]["score"] for name in own])
 
 
