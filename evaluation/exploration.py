@@ -6,22 +6,21 @@ choose them, without drawing.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from evaluation.reach import Counted, pass_at_ks
-from evaluation.scores import GREEDY
 from evaluation.statistics import Array
 
 KINDS = {"forms": "response", "strategies": "strategy"}  # what is counted -> the column of items.parquet
 KEY = ("benchmark", "item")
+FORMED = (*KEY, *KINDS.values())  # columns of items.parquet
+ANSWERED = (*KEY, "kind", "reference", "extracted")
 GUESSED = ("math", "choice", "text")  # kinds whose extracted answer can be compared with a reference
 Integers = NDArray[np.int64]
 
@@ -31,23 +30,21 @@ class Forms(NamedTuple):
 
     items: list[str]
     item: Integers  # place in `items`
-    count: Integers
+    times: Integers
 
     @property
     def right(self) -> dict[str, int]:
         """Right samples of each item."""
-        totals = np.bincount(self.item, self.count, len(self.items))
+        totals = np.bincount(self.item, self.times, len(self.items))
         return dict(zip(self.items, totals.astype(int).tolist(), strict=True))
 
 
-def read_forms(path: Path) -> dict[str, dict[str, Forms]]:
-    """Kind of KINDS -> benchmark -> the forms of its right samples in an items.parquet.
+def forms(right: pa.Table) -> dict[str, dict[str, Forms]]:
+    """Kind of KINDS -> benchmark -> the forms of its right samples, from FORMED of the rows of right samples.
 
     Responses are alike that differ in case and white space alone. A response without a strategy counts in none.
     """
-    columns = [*KEY, *KINDS.values()]
-    own = pq.read_table(path, columns=columns, filters=[("sample", ">", GREEDY), ("outcome", "=", "right")])
-    return {kind: _forms(own.select([*KEY, column]), column) for kind, column in KINDS.items()}
+    return {kind: _forms(right.select([*KEY, column]), column) for kind, column in KINDS.items()}
 
 
 def _forms(table: pa.Table, column: str) -> dict[str, Forms]:
@@ -73,7 +70,7 @@ def distinct(forms: Forms, sizes: Mapping[str, int]) -> tuple[Array, Array]:
     """
     place = {name: i for i, name in enumerate(sizes)}
     to = np.array([place.get(name, -1) for name in forms.items], dtype=np.int64)[forms.item]
-    item, count = to[to >= 0], forms.count[to >= 0]
+    item, count = to[to >= 0], forms.times[to >= 0]
     total = np.bincount(item, count, len(sizes)).astype(np.int64)
     m = np.fromiter(sizes.values(), np.int64, len(sizes))
     if (m > total).any() or (m < 1).any():
@@ -82,7 +79,7 @@ def distinct(forms: Forms, sizes: Mapping[str, int]) -> tuple[Array, Array]:
     seen = np.array([pass_at_ks(c, n, [k])[0] for n, c, k in triples.T])
     spread = _entropy_parts(triples)
     summed = [np.bincount(item, own[back.ravel()], len(sizes)) for own in (seen, spread)]
-    return summed[0], np.exp(summed[1])
+    return summed[0].astype(np.float64), np.exp(summed[1])
 
 
 def _entropy_parts(triples: Integers) -> Array:
@@ -95,7 +92,7 @@ def _entropy_parts(triples: Integers) -> Array:
     with np.errstate(invalid="ignore"):
         chance = np.exp(_choose(f, j) + _choose(n - f, m - j) - _choose(n, m))
     parts = np.where(m - j > n - f, 0.0, chance) * -(j / m) * np.log(j / m)
-    return np.bincount(row, parts, len(most))
+    return np.bincount(row, parts, len(most)).astype(np.float64)
 
 
 def _choose(n: Integers, k: Integers) -> Array:
@@ -103,14 +100,13 @@ def _choose(n: Integers, k: Integers) -> Array:
     return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(np.maximum(n - k, -1) + 1.0))
 
 
-def guesses(path: Path) -> dict[str, tuple[list[str], Counted]]:
-    """Benchmark -> items, and how many of the answers sampled to its *other* items are each item's reference.
+def guesses(table: pa.Table) -> dict[str, tuple[list[str], Counted]]:
+    """Benchmark -> items, and how many of the answers sampled to its *other* items are each item's reference, from
+    ANSWERED of the rows of scorable samples.
 
     What a model would get right by answering with no regard to the question, from its own mix of answers. Only where an
     answer can be compared with a reference as text.
     """
-    columns = [*KEY, "kind", "reference", "extracted"]
-    table = pq.read_table(path, columns=columns, filters=[("sample", ">", GREEDY), ("outcome", "!=", "unscorable")])
     table = table.filter(pc.is_in(table["kind"], value_set=pa.array(GUESSED)))
     return {
         name: _guessed(table.filter(pc.equal(table["benchmark"], name)))

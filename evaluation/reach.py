@@ -1,7 +1,7 @@
 """What a model can still find among many samples: pass@k curves, where they cross, which items each model solves.
 
-All of it from how many of an item's samples are right. Shares are fractions in 0..1. Letters of shapes: S seeds, I items
-of a benchmark, K values of k. Yue et al. 2025 (arXiv 2504.13837) compare base and RL so; docs/method.md#reach says what
+All of it from how many of an item's samples are right. Shares are fractions in 0..1. Letters of shapes: S seeds, I
+items of a benchmark, K values of k. Yue et al. 2025 (arXiv 2504.13837) compare base and RL so; docs/method.md says what
 it cannot tell.
 """
 
@@ -80,8 +80,8 @@ def crossover(gaps: Sequence[Array], ks: Sequence[int], seed: int = 0, draws: in
     crossed, seeds}; None stands for none up to the last of `ks`.
 
     The interval is a bootstrap's over items drawn within each benchmark; from three seeds on, each draw moves the curve
-    by the seeds' deviations, weighed so that their mean is t-distributed. `crossed`: the share of draws with a crossover;
-    `seeds`: that of each seed.
+    by the seeds' deviations, weighed so that their mean is t-distributed. `crossed`: the share of draws with a
+    crossover; `seeds`: that of each seed.
     """
     curves_SK = np.mean([one.mean(axis=1) for one in gaps], axis=0)
     drawn = group_draws([one.mean(axis=0).T for one in gaps], seed, draws).T  # [draws, K]

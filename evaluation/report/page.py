@@ -21,7 +21,7 @@ SECTIONS = {
     "budgets": "Budgets",
     "scores": "Scores",
     "transfer": "Transfer",
-    "reach": "pass@k",
+    "reach": "Reach",
     "steps": "Along training",
     "front": "Learning rates",
     "skills": "Skills",

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evaluation import reach as of
-from evaluation.exploration import Forms, distinct, guesses, read_forms
+from evaluation.exploration import ANSWERED, FORMED, Forms, distinct, forms, guesses
 from evaluation.inference import difference
 from evaluation.reach import Counted
 from evaluation.report import budgets
 from evaluation.report.read import Evaluation, Experiment, Run
+from evaluation.scores import GREEDY
 from evaluation.statistics import Array
 
 BASE = "base"
@@ -36,7 +37,7 @@ class Shared(NamedTuple):
 
 
 def reach(experiment: Experiment) -> list[dict[str, Any]]:
-    """One entry a suite whose responses were sampled: curves, crossovers, sets, histogram, exploration, trajectories."""
+    """One entry a suite whose responses were sampled: curves, crossovers, sets, histogram, ways, trajectories."""
     lasts = {arm: [run.last for run in runs] for arm, runs in experiment.arms.items()}
     further = dict.fromkeys(name for own in (experiment.base, *sum(lasts.values(), [])) for name in own.suites)
     found = (_suite(experiment, {BASE: [experiment.base], **lasts}, name) for name in ("", *further))
@@ -53,7 +54,7 @@ def _suite(experiment: Experiment, lasts: Models, name: str) -> dict[str, Any]:
         return {}
     counted = {label: {b: _counted(own, b, one.ids) for b, one in shared.items()} for label, own in models.items()}
     passes = {label: _passes(own, shared) for label, own in counted.items()}
-    forms = {label: [read_forms(one.folder / "items.parquet") for one in own] for label, own in models.items()}
+    right = {label: [_forms(one) for one in own] for label, own in models.items()}
     kinds = _kinds(shared)
     return {
         "suite": name or experiment.runs[0].configuration.suite.name,
@@ -61,20 +62,26 @@ def _suite(experiment: Experiment, lasts: Models, name: str) -> dict[str, Any]:
         "lacking": lacking,
         "benchmarks": {b: one._asdict() | {"ids": len(one.ids)} for b, one in shared.items()},
         "groups": list(kinds["groups"]),
-        "curves": {label: _each(kinds, lambda names, own=own: _curve(own, shared, names)) for label, own in passes.items()},
+        "curves": {
+            label: _each(kinds, lambda names, own=own: _curve(own, shared, names)) for label, own in passes.items()
+        },
         "guessing": _guessing(models[BASE][0], shared, kinds),
         "arms": {
             arm: _each(
                 kinds,
-                lambda names, arm=arm: _against_base(names, shared, passes, counted, arm)
-                | {"explored": explored(forms[BASE][0], forms[arm], names)},
+                lambda names, arm=arm: (
+                    _against_base(names, shared, passes, counted, arm)
+                    | {"explored": explored(right[BASE][0], right[arm], names)}
+                ),
             )
             for arm in models
             if arm != BASE
         },
         "histogram": {label: _histogram(own, kinds["groups"]) for label, own in counted.items()},
         "steps": {
-            arm: [_along(run, name, shared, kinds["groups"], passes[BASE], forms[BASE][0]) for run in experiment.arms[arm]]
+            arm: [
+                _along(run, name, shared, kinds["groups"], passes[BASE], right[BASE][0]) for run in experiment.arms[arm]
+            ]
             for arm in models
             if arm != BASE
         },
@@ -84,6 +91,10 @@ def _suite(experiment: Experiment, lasts: Models, name: str) -> dict[str, Any]:
 def of_suite(evaluation: Evaluation, name: str) -> Evaluation | None:
     """The evaluation of a further suite, or without a name the run's own."""
     return evaluation.suites.get(name) if name else evaluation
+
+
+def _forms(evaluation: Evaluation) -> dict[str, dict[str, Forms]]:
+    return forms(evaluation.table(FORMED, [("sample", ">", GREEDY), ("outcome", "=", "right")]))
 
 
 def _shared(models: Models) -> dict[str, Shared]:
@@ -206,7 +217,8 @@ def _percent(cell: Mapping[str, float]) -> dict[str, float]:
 def _guessing(base: Evaluation, shared: Mapping[str, Shared], kinds: Any) -> dict[str, dict[str, Any]]:
     """pass@k of the base's own answers to other items, where they can be compared; None elsewhere."""
     found: Passes = {}
-    for name, (items, counted) in guesses(base.folder / "items.parquet").items():
+    answers = base.table(ANSWERED, [("sample", ">", GREEDY), ("outcome", "!=", "unscorable")])
+    for name, (items, counted) in guesses(answers).items():
         if name in shared and len(items) > 1:
             places = [items.index(item) for item in shared[name].ids if item in items]
             own = of.pass_at_ks(counted.right[places], counted.total[places], of.powers_of_two(shared[name].most))
@@ -232,7 +244,7 @@ def explored(
     base: Mapping[str, Mapping[str, Forms]], seeds: Sequence[Mapping[str, Mapping[str, Forms]]], names: Sequence[str]
 ) -> dict[str, Any]:
     """{forms, strategies} -> distinct and effective number of them an item, of base and arm at as many right samples as
-    the fewer of them has; items with two or more, of benchmarks with two or more such items. Empty where there is none."""
+    the fewer of them has; over items with two or more, of benchmarks with two or more such items. Empty without."""
     found = {kind: _explored([one[kind] for one in (base, *seeds)], names) for kind in base}
     return {kind: own for kind, own in found.items() if own}
 
@@ -280,7 +292,7 @@ def _along(
     points = [one for one in run.evaluations if one.step > 0]
     evaluations = [of_suite(one, suite) for one in points]
     passes = [base, *(_passes_at(one, shared) for one in evaluations)]
-    every = [read_forms(one.folder / "items.parquet") if one and own else None for one, own in zip(evaluations, passes[1:], strict=True)]
+    every = [_forms(one) if one and own else None for one, own in zip(evaluations, passes[1:], strict=True)]
     found: dict[str, dict[str, list[float | None]]] = {}
     for group, names in groups.items():
         last = len(_ks(shared, names)) - 1

@@ -1,17 +1,23 @@
 """Reach against brute force: every subset of samples enumerated, every crossing searched, every set counted."""
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb, exp, inf, log
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from evaluation import exploration, reach
 from evaluation.exploration import Forms
 from evaluation.reach import Counted
+from evaluation.report import draw_reach, tables_reach
+from evaluation.report import reach as report
+from evaluation.report.read import read_experiment
 from evaluation.statistics import pass_at_k
+from tests.evaluation.folders import write_evaluation, write_experiment
 
 
 def test_curves_agree_with_the_slow_reference():
@@ -151,20 +157,97 @@ def rows(benchmark, item, answers, reference="7", kind="math", strategy="steps")
     ]
 
 
-def test_forms_and_guesses_are_read_from_the_stored_responses(tmp_path):
+def test_forms_and_guesses_are_read_from_the_stored_responses():
     said = [("greedy", "7"), ("So  7", "7"), ("so 7 ", "7"), ("Well, 7", "7"), ("so 8", "8")]
     table = [*rows("x", "x-1", said), *rows("x", "x-2", [("g", "8"), ("7!", "7"), ("8", "8"), ("8", "8")], "8")]
     table += rows("y", "y-1", [("g", "7"), ("7", "7")], kind="code", strategy="")
-    pq.write_table(pa.Table.from_pylist(table), tmp_path / "items.parquet")
-    found = exploration.read_forms(tmp_path / "items.parquet")
+    samples = pa.Table.from_pylist(table).filter(pc.field("sample") > 0)
+    found = exploration.forms(samples.filter(pc.field("outcome") == "right"))
     of_x = found["forms"]["x"]
     first = of_x.items.index("x-1")
-    assert sorted(of_x.count[of_x.item == first].tolist()) == [1, 2] and of_x.right == {"x-1": 3, "x-2": 2}
-    assert found["strategies"]["x"].count.tolist() == [3, 2] and "y" not in found["strategies"]
-    guessed = exploration.guesses(tmp_path / "items.parquet")
+    assert sorted(of_x.times[of_x.item == first].tolist()) == [1, 2] and of_x.right == {"x-1": 3, "x-2": 2}
+    assert found["strategies"]["x"].times.tolist() == [3, 2] and "y" not in found["strategies"]
+    guessed = exploration.guesses(samples)
     assert list(guessed) == ["x"]
     items, counted = guessed["x"]
     assert dict(zip(items, zip(counted.right, counted.total, strict=True), strict=True)) == {
         "x-1": (1, 3),
         "x-2": (1, 4),
     }
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    root = write_experiment(tmp_path_factory.mktemp("runs") / "tiny", seeds=(0, 1))
+    skills = {"base": 0.5, "sft": 0.2, "grpo": 0.9}
+    for folder in root.rglob("evaluation/step-000040"):
+        label = folder.parent.parent.parent.name
+        write_evaluation(folder / "suites/many", 40, dict.fromkeys(GROUPS, skills[label]), 0, **MANY)
+    write_evaluation(root / "base/evaluation/suites/many", 0, dict.fromkeys(GROUPS, 0.5), 0, **MANY)
+    return root, read_experiment(root)
+
+
+GROUPS = ("math", "non_reasoning")
+MANY = {
+    "benchmarks": {"chain": "math", "fact": "non_reasoning"},
+    "items": 8,
+    "samples": 20,
+    "say": "<script>no</script>",
+}
+
+
+def table_of(folder):
+    return pq.read_table(folder / "items.parquet").to_pylist()
+
+
+def test_the_report_counts_what_the_files_hold(found):
+    root, experiment = found
+    main, many = report.reach(experiment)
+    assert (main["suite"], main["main"], many["suite"], many["main"]) == ("embedded", True, "many", False)
+    assert main["benchmarks"]["add"]["most"] == 4 and many["benchmarks"]["chain"]["most"] == 16
+    base, *seeds = (
+        counts(table_of(root / place / "suites/many"))
+        for place in ("base/evaluation", *(f"arms/grpo/seed-{s}/evaluation/step-000040" for s in (0, 1)))
+    )
+    curve = {one["k"]: one["value"] for one in many["curves"]["grpo"]["benchmarks"]["chain"]}
+    assert list(curve) == [1, 2, 4, 8, 16]
+    for k, value in curve.items():
+        expected = [pass_at_k(n, c, k) for own in seeds for n, c in own["chain"].values()]
+        assert value == pytest.approx(100 * np.mean(expected))
+    grpo = many["arms"]["grpo"]["benchmarks"]["chain"]
+    one = np.mean([c / n for own in seeds for n, c in own["chain"].values()])
+    reached = np.mean([pass_at_k(n, c, 16) for n, c in base["chain"].values()])
+    assert grpo["efficiency"]["difference"] == pytest.approx(100 * (reached - one)) and grpo["k"] == 16
+    assert sum(grpo["sets"]["once"][who] for who in ("both", "base_only", "tuned_only", "neither")) == pytest.approx(
+        100
+    )
+    steps = many["steps"]["grpo"][0]
+    assert steps["steps"] == [0, 20, 40] and steps["groups"]["math"]["first"][1] is None  # not scored at step 20
+    assert main["steps"]["sft"][0]["groups"]["math"]["last"][1] is not None
+    assert many["arms"]["grpo"]["benchmarks"]["chain"]["explored"]["forms"]["distinct"]["difference"] == 0.0  # one text
+
+
+def counts(rows):
+    """Benchmark -> item -> samples, and right ones."""
+    table: dict = {}
+    for row in rows:
+        if row["sample"]:
+            cell = table.setdefault(row["benchmark"], {}).setdefault(row["item"], [0, 0])
+            cell[0] += 1
+            cell[1] += row["outcome"] == "right"
+    return table
+
+
+def test_who_was_not_sampled_is_named_and_figures_and_tables_stand(found, tmp_path):
+    root, experiment = found
+    arms = [replace(run, evaluations=run.evaluations[:1]) if run.arm == "sft" else run for run in experiment.runs]
+    main, many = report.reach(replace(experiment, runs=arms))
+    assert many["lacking"] == ["sft"] and list(many["arms"]) == ["grpo"] and not main["lacking"]
+    results = {"reach": [main, many], "arms": {"sft": {}, "grpo": {}}}
+    for name, draw in draw_reach.drawn(results).items():
+        figure = draw(results)
+        assert (figure is None) == (name == "reach_steps_many")  # base and one step are no course
+    curves = list(tables_reach.curves(results))
+    assert {row["suite"] for row in curves} == {"embedded", "many"} and {"low", "high", "k"} <= set(curves[0])
+    for table in (tables_reach.arms, tables_reach.explored, tables_reach.steps, tables_reach.histogram):
+        assert list(table(results))
