@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reach import bin_names
-from evaluation.report import figures
+from evaluation.report.style import FEW_ARMS, GROUP_NAMES, colors, legend, panels_of
 
 MARKERS = "os^DvP*X<>hd"
 BASE = "base"
@@ -32,14 +32,14 @@ def name_of(name: str, suite: Mapping[str, Any]) -> str:
 
 
 def _of(place: int, draw: Callable[..., Figure | None], results: dict[str, Any]) -> Figure | None:
-    return draw(results["reach"][place], figures.colors(results))
+    return draw(results["reach"][place], colors(results))
 
 
 def curves(suite: dict[str, Any], color: dict[str, str]) -> Figure:
     """pass@k against k with the 95% band where the models are few; a cross where the base comes to lie above; dotted,
     what the base's answers to other items would get right."""
-    figure, panels = figures._panels(suite["groups"])
-    few = len(suite["arms"]) <= figures.FEW_ARMS
+    figure, panels = panels_of(suite["groups"])
+    few = len(suite["arms"]) <= FEW_ARMS
     for axes, group in zip(panels, suite["groups"], strict=True):
         for place, (label, own) in enumerate(suite["curves"].items()):
             points = own["groups"][group]
@@ -59,7 +59,7 @@ def curves(suite: dict[str, Any], color: dict[str, str]) -> Figure:
         axes.set_xlabel("k")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("pass@k (%)")
-    figures._legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -75,7 +75,7 @@ def _crossovers(axes: Axes, suite: dict[str, Any], group: str, color: dict[str, 
 def histogram(suite: dict[str, Any], color: dict[str, str]) -> Figure:
     """Share of items by their share of right samples, in the published bins; those that no share falls into, as with
     few samples, are passed over."""
-    figure, panels = figures._panels(suite["groups"])
+    figure, panels = panels_of(suite["groups"])
     names = bin_names()
     every = np.array([shares for own in suite["histogram"].values() for shares in own.values()])
     there = np.flatnonzero(every.any(axis=0))
@@ -97,7 +97,7 @@ def histogram(suite: dict[str, Any], color: dict[str, str]) -> Figure:
         axes.set_xlabel("right samples of an item (%)")
         axes.set_ylim(bottom=0)
     panels[0].set_ylabel("items (%)")
-    figures._legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -114,10 +114,10 @@ def along(suite: dict[str, Any], color: dict[str, str]) -> Figure | None:
             for place, (arm, runs) in enumerate(suite["steps"].items()):
                 _line(axes, runs, group, key, color[arm], MARKERS[place % len(MARKERS)], arm)
     for axes, group in zip(panels[0], groups, strict=True):
-        axes.set_title(figures.GROUP_NAMES.get(group, group), loc="left", fontweight="bold")
+        axes.set_title(GROUP_NAMES.get(group, group), loc="left", fontweight="bold")
     for axes in panels[-1]:
         axes.set_xlabel("step")
-    figures._legend(figure, panels[0][0])
+    legend(figure, panels[0][0])
     return figure
 
 

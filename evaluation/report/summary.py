@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures, profiles
+from evaluation.report import beside, budgets, measures, profiles, transfer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
 from evaluation.report.reach import reach
@@ -50,9 +50,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
         "verdicts": verdicts(experiment, benchmarks, pairs),
         "claim": claim(experiment),
-        "transfer": {
-            arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
-        },
+        "transfer": transfer.transfer(experiment, benchmarks),
+        "transfer_steps": transfer.along(experiment, benchmarks),
+        "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "reach": reach(experiment),
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
