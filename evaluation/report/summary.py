@@ -4,9 +4,11 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report.answer import answer
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
+from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
 from evaluation.report.training import curves
@@ -54,6 +56,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "transfer_steps": transfer.along(experiment, benchmarks),
         "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
+        "reach": reach(experiment),
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "training": curves(experiment),
         "strategies": _strategies(experiment),
@@ -71,6 +74,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
+    found["answer"] = answer(found)
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
