@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from evaluation.report import draw_distance, draw_tokens
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -37,6 +38,9 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "strategies": strategies,
         "skills": skills,
         "front": front,
+        "distance": draw_distance.distance,
+        "tokens_steps": draw_tokens.tokens_steps,
+        "words": draw_tokens.words,
     }
     paths = {}
     with matplotlib.rc_context(STYLE):

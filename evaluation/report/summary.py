@@ -4,10 +4,12 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles
+from evaluation.report.distance import distance
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
 from evaluation.scores import mean_of
@@ -27,6 +29,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
+    steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
         "experiment": experiment.name,
@@ -53,7 +56,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
             arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
         },
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
-        "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
+        "steps": steps,
+        "distance": distance(experiment, steps),
+        "tokens": tokens(experiment, benchmarks, steps),
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
