@@ -156,6 +156,7 @@ CONFIGURATION = (
     _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
     _harmless("hooks", "where", "the same weights are measured, in another process"),
     _locked("drift", "measures when", "one arm's drift is measured where the other's is not"),
+    _locked("drift", "representation_items representation_as_published", "shifts are of other texts"),
     _harmless("drift", "where", "the same weights are measured, in another process"),
     _locked(
         "drift", "tokens_items tokens_shifted_rank", "token shift is measured on other texts, or counted otherwise"

@@ -247,6 +247,8 @@ class Drift(Section):
     measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
     when: list[Moment] = ["save"]
     where: Where = "after"
+    representation_items: Annotated[int, Field(ge=4)] = 100  # prompts a benchmark, and of what was trained on
+    representation_as_published: bool = False  # the published way beside: padding averaged in, no template, 128 tokens
     tokens_items: Positive = 20  # first items of each benchmark whose greedy responses are compared token by token
     tokens_shifted_rank: Positive = 1  # a token is shifted where the base ranks it below this
     tokens_top: Positive = 40  # words listed by how often they are shifted, and as many by how far
