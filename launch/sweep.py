@@ -20,6 +20,7 @@ from launch.training import train_all
 from launch.workers import Usage
 
 EXTENSIONS = 2  # a side
+TEST = "test"  # the split, and the suite of the sweep's runs that has it
 Scores = dict[float, dict[str, float]]  # rate -> group -> percent
 Point = tuple[str, float]  # arm and rate
 
@@ -121,11 +122,13 @@ def markdown(table: Mapping[str, Scores], base: Mapping[str, float], chosen: Map
 
 
 def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Configuration:
-    """The configuration of one run of the sweep: only its last step is evaluated, on validation and on nothing beside.
+    """The configuration of one run of the sweep: scored on validation, greedily, at its last step or at every
+    `sweep_save_steps`, and where asked on the test split as the suite `test`; on nothing beside.
 
     Further suites stay named: no training row may overlap them, in the sweep as in the runs it is for.
     """
     plain = compose([*arguments, f"recipe={arm}"])
+    saves = plain.experiment.sweep_save_steps or plain.train.steps
     found = compose(
         [
             *arguments,
@@ -134,13 +137,15 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
             f"recipe.learning_rate={rate!r}",
             f"seed={seed}",
             f"experiment.name={plain.experiment.name}-sweep",
-            f"train.save_steps={plain.train.steps}",
+            f"train.save_steps={min(saves, plain.train.steps)}",
             "suite.split=validation",
             "suite.samples=0",
         ]
     )
-    unscored = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
-    return found.model_copy(update={"suites": unscored, "hooks": Hooks(), "drift": Drift()})
+    suites = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
+    if found.experiment.sweep_test:
+        suites[TEST] = found.suite.model_copy(update={"split": TEST, "when": ["base", "save", "end"]})
+    return found.model_copy(update={"suites": suites, "hooks": Hooks(), "drift": Drift()})
 
 
 def _last_scores(configuration: Configuration) -> Path:
