@@ -5,7 +5,8 @@ The rule: the highest greedy accuracy on math, on the validation split, at the l
 there, twice a side at most. All arms' runs are one pool; then those of all grids that grow, until none does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -14,13 +15,14 @@ from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
 from conf.schema import Configuration, Drift, Experiment, Hooks
 from conf.sweeps import settings
-from launch import command, estimate, folders, show
+from launch import command, estimate, folders, show, swept
 from launch.compose import compose
 from launch.training import train_all
 from launch.workers import Usage
 
 EXTENSIONS = 2  # a side
 TEST = "test"  # the split, and the suite of the sweep's runs that has it
+SPLITS = {"validation": "", TEST: f"suites/{TEST}"}  # where an evaluation of each lies
 Scores = dict[float, dict[str, float]]  # rate -> group -> percent
 Point = tuple[str, float]  # arm and rate
 
@@ -40,6 +42,7 @@ def main(arguments: list[str]) -> None:
     base = _groups(folder / "base" / "evaluation" / "scores.json")
     text = markdown(table, base, chosen)
     about = {"seeds": experiment.sweep_seeds, "settings": settings(runs, read_json(folder / "lock.json"))}
+    about |= swept.points(folder / "base" / "evaluation", _runs(arguments, table), SPLITS)
     write_json(folder / "sweep.json", {"chosen": chosen, "base": base, "arms": _text_keys(table), **about})
     write_text(folder / "sweep.md", text)
     print(f"{text}\nPut into conf/experiment/{experiment.name}.yaml:\n  learning_rates:")
@@ -99,6 +102,13 @@ def trained(arguments: list[str], points: list[Point], usage: Usage) -> dict[Poi
         groups = [_groups(_last_scores(given)) for given in configurations]
         scores[point] = {name: mean(each[name] for each in groups) for name in groups[0]}
     return scores
+
+
+def _runs(arguments: list[str], table: Mapping[str, Scores]) -> Iterator[tuple[str, float, int, Path]]:
+    """Arm, rate, seed and folder of each run."""
+    for arm, scores in table.items():
+        for rate, seed in product(sorted(scores), compose(arguments).experiment.sweep_seeds):
+            yield arm, rate, seed, folders.run_folder(_configuration(arguments, arm, rate, seed))
 
 
 def _longest_first(configurations: list[Configuration]) -> list[Configuration]:

@@ -23,7 +23,7 @@ SECTIONS = {
     "transfer": "Transfer",
     "reach": "pass@k",
     "steps": "Along training",
-    "front": "Learning rates",
+    "front": "Fronts",
     "skills": "Skills",
     "beside": "Beside",
     "responses": "Responses",

@@ -5,9 +5,10 @@ from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles
 from evaluation.report.forms import forms, shots
+from evaluation.report.fronts import front
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
-from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.setting import changed_keys, flat, notes, packages, unmatched
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
 from evaluation.scores import mean_of
@@ -23,7 +24,6 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     sides = {BASE: measures.side([experiment.base], benchmarks)}
     sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
     groups = list(dict.fromkeys(benchmarks.values()))
-    sweep = front(experiment.sweep) if experiment.sweep else None
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
@@ -59,7 +59,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "counts": {label: side.counts for label, side in sides.items()},
         "forms": forms(experiment, benchmarks),
         "few_shots": shots(experiment.base),
-        "front": sweep,
+        "front": front(experiment, pairs),
         "responses": responses(experiment, groups),
         "suite": _suite(experiment),
         "suites": beside.suites(experiment),

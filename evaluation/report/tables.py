@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
+from evaluation.report import tables_fronts
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -44,9 +45,9 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
-        "front": iter(
-            [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
-        ),
+        "front": tables_fronts.points(results),
+        "front_at": tables_fronts.at(results),
+        "front_between": tables_fronts.between(results),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
 
