@@ -44,8 +44,18 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## base, SFT arm, GRPO arm, evaluation, report, on a laptop (SEEDS=0,1,2 for more)
 	@$(PY) -m launch.pair experiment=embedded $(if $(SEEDS),seeds=$(SEEDS)) $(ARGS)
 
-test: $(READY)  ## the fast tests
+test: $(READY)  ## the fast tests, those of tests/train beside the others (ARGS=PATH: in one piece)
+ifneq ($(ARGS),)
 	@$(PY) -m pytest -m "not slow" $(ARGS)
+else
+	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT
+	$(PY) -m pytest -m "not slow" tests/train >"$$beside" 2>&1 & other=$$!
+	failed=0
+	$(PY) -m pytest -m "not slow" --ignore=tests/train || failed=$$?
+	wait $$other || failed=$$?
+	cat "$$beside"
+	exit $$failed
+endif
 
 test-slow: $(READY)  ## the slow tests: fresh clone and demo among them
 	@$(PY) -m pytest -m slow $(ARGS)

@@ -6,15 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.report.fronts import REST
+from evaluation.report.style import FEW_ARMS, legend, marks
 from evaluation.transfer import MATH
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
-FEW_ARMS = 4  # up to which every model is drawn, and the checkpoints of a rate are joined
 DEEP = 15.0  # points lost from which on a second panel shows what lies near 0
 NEAR = 6.0  # points that it shows, below 0
 
 
-def front(results: dict[str, Any], color: dict[str, str]) -> Figure | None:
+def front(results: dict[str, Any]) -> Figure | None:
     """Fronts with their bands, every model small, the chosen rates' last checkpoints filled, the compared arms as
     stars; beside it the same near 0, where an arm fell far."""
     found = results["front"]
@@ -25,7 +24,7 @@ def front(results: dict[str, Any], color: dict[str, str]) -> Figure | None:
     figure = Figure(figsize=(4.6 * panels + (1.2 if panels == 1 else 0), 4.4), layout="constrained")
     axes = list(figure.subplots(1, panels, squeeze=False).flat)
     for one in axes:
-        _drawn(one, results, color)
+        _drawn(one, results)
         one.axhline(0, color="#9ca3af", linewidth=0.8)
         one.axvline(0, color="#9ca3af", linewidth=0.8)
         one.set_xlabel("gain on math (points)")
@@ -35,24 +34,27 @@ def front(results: dict[str, Any], color: dict[str, str]) -> Figure | None:
         highest = max(max(point[REST], 0) for point in found["points"])
         axes[1].set_ylim(-NEAR, highest + 1)
         axes[1].set_title("near 0", loc="left")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+    legend(figure, axes[0])
     return figure
 
 
-def _drawn(axes: Axes, results: dict[str, Any], color: dict[str, str]) -> None:
-    found = results["front"]
+def _drawn(axes: Axes, results: dict[str, Any]) -> None:
+    found, looks = results["front"], marks(results)
     few = len(found["fronts"]) <= FEW_ARMS
-    for number, (arm, curve) in enumerate(found["fronts"].items()):
-        shade, marker = color.get(arm, color["base"]), MARKERS[number % len(MARKERS)]
+    for arm, curve in found["fronts"].items():
+        look = looks.get(arm, looks["base"])
+        shade = look.color
         own = [point for point in found["points"] if point["arm"] == arm]
         for point in own if few else [point for point in own if point["on_front"]]:
             face = shade if point["chosen"] else "white"
             size = 6 if point["chosen"] else 4
-            axes.plot(point[MATH], point[REST], marker, color=shade, markerfacecolor=face, markersize=size, zorder=3)
+            axes.plot(
+                point[MATH], point[REST], look.marker, color=shade, markerfacecolor=face, markersize=size, zorder=3
+            )
         if few:
             _trajectories(axes, own, shade)
-        axes.plot(curve["gains"], curve["kept"], color=shade, linewidth=1.8, marker=marker, markevery=[-1], label=arm)
+        style: dict[str, Any] = {"color": shade, "linestyle": look.linestyle, "marker": look.marker, "markevery": [-1]}
+        axes.plot(curve["gains"], curve["kept"], linewidth=1.8, label=arm, **style)
         low, high = curve["low"], curve["high"]
         there = [i for i, one in enumerate(low) if one is not None]
         if there:
