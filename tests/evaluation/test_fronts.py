@@ -161,7 +161,7 @@ def test_intervals_at_matched_gain_cover_the_truth(splits) -> None:
     covered, errors = [], []
     for number in range(150):
         found = told.read(sweep(TRUE, 400, np.random.default_rng(number), splits))
-        rows = [one for one in told._between(found, "a", "b", [12]) if one["of"] == told.REST and one["gain"] == 15]
+        rows = [one for one in told._between(found, "a", "b", [12]) if one["of"] == told.REST and one["gain"] == 12]
         covered += [row["low"] <= truth <= row["high"] for row in rows]
         errors += [row["difference"] - truth for row in rows]
     assert len(covered) > 140
