@@ -20,7 +20,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
         path = folder / f"{name}.csv"
         listed = list(rows)
         if listed:
-            write_text(path, _csv(listed))
+            write_text(path, as_csv(listed))
         else:
             path.unlink(missing_ok=True)
 
@@ -94,7 +94,8 @@ def _twins(results: dict[str, Any]) -> Rows:
                 yield {"form": form, "model": label, "change": change, **rest, **flat}
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """One column a key of any row, in order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
