@@ -107,7 +107,7 @@ def test_a_failing_suite_does_not_fail_the_training(configure, run_folder, monke
 
     run = run_folder(configure(train__steps=2, train__save_steps=2), "suiteless")
     with monkeypatch.context() as broken:
-        broken.setattr(evaluation.run, "evaluate", fails)
+        broken.setattr(evaluation.run, "respond", fails)
         worker.run(run)
     assert (run / "done.json").exists() and not (run / "evaluation/step-000002/scores.json").exists()
     owed.make_up(run, measuring.ANYWHERE)
