@@ -18,8 +18,16 @@ from conf.schema import Configuration
 from evaluation.scores import GREEDY
 
 # name -> module of evaluation/ whose `measure(pair)` makes it
-MEASURES: dict[str, str] = {}
-COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason")
+MEASURES: dict[str, str] = {
+    "tokens": "tokens",
+    "distance": "distance",
+    "representation": "representation",
+    "weights": "weights",
+}
+COLUMNS = (
+    *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
+    *("reference", "completion_tokens"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Model:
         if not path.is_file():
             why = "drift is measured on the responses of the suite, and there are none"
             raise UserError(f"{path} is not there", why, "have the suite scored at the same moments (suite.when)")
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+        there = set(pq.read_schema(path).names)  # an evaluation of an earlier version lacks some
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=[one for one in COLUMNS if one in there]).to_pylist()
         return rows
 
     @cached_property

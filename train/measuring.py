@@ -157,8 +157,8 @@ def measure(
     UserError on a full disk, where a function changed the model, and on a user's mistake before training begins.
     """
     failed = []
-    base = functools.cache(lambda: _base(configuration))  # one for all measures of drift
     held = functools.cache(model)
+    base = functools.cache(lambda: _base(configuration, held()))  # one for all measures of drift
     for one in measurements:
         start = time.time()
         if one.kind != "suite" and processes.rank():
@@ -247,10 +247,12 @@ def _call(configuration: Configuration, place: Place, one: Measurement, model: A
     write_json(out / RESULT, {"step": place.step, "values": values, "seconds": round(time.monotonic() - start, 3)})
 
 
-def _base(configuration: Configuration) -> Any:
+def _base(configuration: Configuration, model: Any) -> Any:
+    """In the type that `model` is held in: what is rounded in one of them alone would pass for drift."""
     from models.loading import load_configured
 
-    return load_configured(configuration, configuration.model.path, read_only=True)[0]
+    as_trained = str(model.dtype) == f"torch.{configuration.model.dtype}"
+    return load_configured(configuration, configuration.model.path, read_only=not as_trained)[0]
 
 
 def _drift(configuration: Configuration, place: Place, one: Measurement, base: Any, model: Any, tokenizer: Any) -> None:

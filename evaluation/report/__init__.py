@@ -19,19 +19,32 @@ def write_report(experiment_folder: Path) -> Path:
 
     UserError where the folder holds no evaluation of the base, or none of any arm.
     """
-    experiment = read_experiment(Path(experiment_folder))
+    folder = Path(experiment_folder) / "report"
+    results = write_results(Path(experiment_folder))
+    (folder / "figures").mkdir(exist_ok=True)
+    figures = write_figures(results, folder / "figures")
+    write_text(folder / "index.html", render(results, figures))
+    return folder / "index.html"
+
+
+def write_results(experiment_folder: Path) -> dict[str, Any]:
+    """Write report/results.json and tables/, all but the page and its figures; what results.json holds."""
+    results = results_of(experiment_folder)
+    folder = experiment_folder / "report"
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    write_tables(results, folder / "tables")
+    without_texts = {key: value for key, value in results["explorer"].items() if key not in ("items", "few")}
+    write_json(folder / "results.json", {**results, "explorer": without_texts})
+    return results
+
+
+def results_of(experiment_folder: Path) -> dict[str, Any]:
+    """All numbers of the report; one that is nan or infinite is none, and said to be."""
     undefined: list[str] = []
-    results: dict[str, Any] = intact.finite(summarize(experiment), undefined)
+    results: dict[str, Any] = intact.finite(summarize(read_experiment(experiment_folder)), undefined)
     if undefined:
         named = ", ".join(undefined[:FEW]) + (" and more" if len(undefined) > FEW else "")
         results["problems"].append(
             f"{len(undefined)} numbers came out as nan or infinite and are shown as none: {named}"
         )
-    folder = experiment.folder / "report"
-    for name in ("figures", "tables"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    figures = write_figures(results, folder / "figures")
-    write_tables(results, folder / "tables")
-    write_json(folder / "results.json", results)
-    write_text(folder / "index.html", render(results, figures))
-    return folder / "index.html"
+    return results

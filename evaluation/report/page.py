@@ -1,6 +1,7 @@
 """index.html: one page that needs no other file. Everything a model or a file says is escaped."""
 
 import base64
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
+from evaluation.report.explorer import LETTERS, payload
 from evaluation.report.overview import KL_STEPS
+from evaluation.report.style import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors, glyphs
+from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 FEW_RUNS = 8  # shown one by one in the budgets' tables without a click
@@ -17,20 +20,27 @@ HERE = Path(__file__).parent
 # in their order on the page: sections/<name>.html.j2 and what the list at the top calls it; one that comes out empty is
 # left out
 SECTIONS = {
-    "compared": "What was compared",
-    "budgets": "Budgets",
+    "answer": "The answer",
+    "steps": "Along training",
     "scores": "Scores",
     "transfer": "Transfer",
-    "reach": "pass@k",
-    "steps": "Along training",
     "front": "Learning rates",
+    "reach": "Reach",
     "skills": "Skills",
-    "beside": "Beside",
-    "responses": "Responses",
+    "budgets": "Budgets",
+    "responses": "Items",
+    "compared": "What was compared",
     "forms": "Ability and form",
     "counts": "What could not be scored",
+    "beside": "Beside",
 }
-FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
+OUTCOMES = {letter: word for word, letter in LETTERS.items()}
+TRANSFER_FORMS = {
+    "none": "no sigma",
+    "signed_root": "signed_root, as printed in v2",
+    "published": "published, sigma fitted",
+    "relative": "relative, v1",
+}
 
 
 def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
@@ -49,17 +59,24 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "breakable": breakable,
     }
     environment.filters |= filters
+    looks = {label: (colors(results)[label], glyph) for label, glyph in glyphs(results).items()}
+    script = (HERE / "explorer.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         r=results,
         figures={name: _data_uri(path) for name, path in figures.items()},
         colors=colors(results),
         group_names=GROUP_NAMES,
-        formula_names=FORMULA_NAMES,
+        transfer_forms=TRANSFER_FORMS,
         unit_names=UNIT_NAMES,
         few_arms=FEW_ARMS,
         few_runs=FEW_RUNS,
         kl_steps=KL_STEPS,
         sections=SECTIONS,
+        outcome_words=OUTCOMES,
+        items=Markup(payload(results["explorer"], looks)),
+        looks=looks,
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 
@@ -70,12 +87,12 @@ def _data_uri(path: Path) -> str:
 
 def points(value: float | None, digits: int = 1) -> str:
     """A score or bound; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits).replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 1) -> str:
     """A difference with its sign."""
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits, sign=True).replace("-", "−")
 
 
 def count(value: float | None) -> str:

@@ -99,7 +99,7 @@ class Evaluation:
     @cached_property
     def items(self) -> dict[str, ItemScores]:
         """Per benchmark, item by item."""
-        return item_scores(self.table(SCORED).to_pydict())
+        return item_scores(self.table(SCORED))
 
     @cached_property
     def skills(self) -> dict[str, skills.Answers]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
+from evaluation.report import tables_reach, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -30,10 +31,15 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
-        "transfer": _transfer(results),
+        "transfer": tables_transfer.transfer(results),
+        "transfer_steps": tables_transfer.steps(results),
         "budgets": iter(results["budgets"]),
         "spending": _spending(results),
-        "pass_at_k": _pass_at_k(results),
+        "pass_at_k": tables_reach.curves(results),
+        "reach": tables_reach.arms(results),
+        "explored": tables_reach.explored(results),
+        "reach_steps": tables_reach.steps(results),
+        "accuracies": tables_reach.histogram(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
@@ -133,24 +139,6 @@ def _gains(results: dict[str, Any]) -> Rows:
                         "measure": measure,
                         **cell,
                     }
-
-
-def _transfer(results: dict[str, Any]) -> Rows:
-    for arm, by_measure in results["transfer"].items():
-        for measure, formulas in by_measure.items():
-            for formula, found in formulas.items():
-                for group, index in found["index"].items():
-                    about = {"arm": arm, "measure": measure, "formula": formula, "group": group, "index": index}
-                    bounds = found["interval"].get(group, {})
-                    about |= {"sigma": found["sigma"][group], "ti": found["ti"].get(group), **bounds}
-                    yield about | {"reason": found["reason"].get(group, "")}
-
-
-def _pass_at_k(results: dict[str, Any]) -> Rows:
-    for label, groups in results["pass_at_k"].items():
-        for group, curve in groups.items():
-            for k, value in curve.items():
-                yield {"model": label, "group": group, "k": k, "pass_at_k": value}
 
 
 def _steps(results: dict[str, Any]) -> Rows:
