@@ -190,7 +190,8 @@ def test_token_shift_and_distance_are_measured_at_every_save(configure, run_fold
     given = configure(train__steps=2, train__save_steps=1, drift=drift)
     run = run_folder(given, "drifted")
     base = measuring.of_base(given, run.parents[2])
-    measuring.measure(given, base, [measuring.asked(given)[0]], *load(given.model.path))
+    model, tokenizer = load(given.model.path)
+    measuring.measure(given, base, [measuring.asked(given)[0]], lambda: model, tokenizer)
     worker.run(run)
     forward = [read_json(one)["values"]["forward"] for one in sorted(run.glob("evaluation/*/drift/distance/*.json"))]
     assert len(forward) == 2 and all(one["per_token"]["mean"] > 0 for one in forward)
