@@ -48,7 +48,7 @@ def difference(benchmarks: Sequence[Array], graded: bool = False) -> Estimate:
     if seeds >= SEEDS:
         means = np.mean([one.mean(axis=1) for one in benchmarks], axis=0)
         scaled.append((float(np.var(means, ddof=1)) / seeds, seeds - 1))
-    found = _estimate(middle, scaled, seeds)
+    found = combined(middle, scaled, seeds)
     return found._replace(low=max(-1.0, found.low), high=min(1.0, found.high)) if graded else found
 
 
@@ -72,7 +72,8 @@ def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:
     return max(0.0, between - noise / (seeds * items)), items - 1
 
 
-def _estimate(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
+def combined(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
+    """The estimate whose variance is the sum of `parts`, (variance, degrees of freedom) each (Satterthwaite 1946)."""
     variance = sum(value for value, _ in parts)
     if variance == 0:
         return Estimate(middle, middle, middle, 1.0 if middle == 0 else 0.0, seeds, seeds >= SEEDS)
