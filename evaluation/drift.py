@@ -23,6 +23,7 @@ MEASURES: dict[str, str] = {
     "distance": "distance",
     "representation": "representation",
     "weights": "weights",
+    "reach": "perplexity",
 }
 COLUMNS = (
     *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
