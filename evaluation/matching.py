@@ -18,6 +18,7 @@ from data.items import Decoding, Item
 from evaluation import parts
 from evaluation.drift import Model, Pair
 from evaluation.grade import SCHEMA, Wanted, grade
+from evaluation.quadrants import MATCHED
 from evaluation.reach import mean_share, pass_at_ks, powers_of_two
 from evaluation.scores import GREEDY
 from evaluation.statistics import Array
@@ -30,7 +31,6 @@ TOLERANCE = 0.02  # of the base's entropy, within which it is matched
 WIDEST = 8.0  # times the suite's temperature, or part of it, that is tried
 STEPS = 8  # halvings
 CERTAIN = 1e-3  # nats a token below which the base has no entropy to match
-FILE = "matched.parquet"
 
 Cell = dict[str, Any]
 Written = tuple[list[list[int]], list[list[float]]]
@@ -81,7 +81,7 @@ class Sampler(NamedTuple):
 def matched(pair: Pair, suite: Suite, sides: Sequence[Model]) -> Cell:
     """{benchmarks, responses}: by benchmark the temperature and what it was matched on, and pass@k on the same items of
     base, tuned and the tuned model at that temperature, in percent; or the `reason` why none was matched. `sides`: base
-    and tuned with the evaluations of `suite`. Graded responses go into FILE."""
+    and tuned with the evaluations of `suite`. Graded responses go into MATCHED."""
     asked, found, rows = pair.configuration.drift, {}, []
     every = suites.items(suite)
     for name, how in suites.decoding(suite).items():
@@ -91,7 +91,7 @@ def matched(pair: Pair, suite: Suite, sides: Sequence[Model]) -> Cell:
             cell, graded = _benchmark(Sampler(pair, suite, how, own), samples, sides)
             found[name] = {"group": own[0].group, **cell}
             rows += graded
-    parts.write(pa.Table.from_pylist(rows, schema=SCHEMA), pair.out / FILE)
+    parts.write(pa.Table.from_pylist(rows, schema=SCHEMA), pair.out / MATCHED)
     return {"benchmarks": found, "responses": len(rows)}
 
 

@@ -17,6 +17,7 @@ from evaluation.inference import difference
 from evaluation.statistics import Array
 
 FILE = "perplexity.parquet"
+MATCHED = "matched.parquet"  # beside it, the graded responses at the base's entropy
 QUADRANTS = ("base_by_base", "base_by_tuned", "tuned_by_base", "tuned_by_tuned")  # whose text, weighed by whom
 LIKELIER = "tuned_likelier"  # share of pairs of responses of an item in which the base holds the tuned one likelier
 KEYS = ("benchmark", "group", "item")

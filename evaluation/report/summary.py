@@ -6,6 +6,7 @@ from typing import Any
 from evaluation.report import beside, budgets, measures, profiles, transfer
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
+from evaluation.report.likely import likely
 from evaluation.report.overview import overview
 from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
@@ -56,6 +57,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "reach": reach(experiment),
+        "likely": likely(experiment),
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "training": curves(experiment),
         "strategies": _strategies(experiment),

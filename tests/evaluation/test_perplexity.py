@@ -133,7 +133,7 @@ def test_a_surer_model_is_sampled_hotter_until_it_is_as_unsure(pair, found):
         assert one["temperature"] > one["suite_temperature"] and one["entropy_tuned"] < one["entropy_base"]
         assert abs(one["entropy_matched"] - one["entropy_base"]) < abs(one["entropy_tuned"] - one["entropy_base"])
         assert one["samples"] == 4 and [point["k"] for point in one["curves"]["matched"]] == [1, 2]
-    rows = pq.read_table(pair.out / matching.FILE).to_pylist()
+    rows = pq.read_table(pair.out / quadrants.MATCHED).to_pylist()
     assert len(rows) == found["matched"]["responses"] == 8 * len(matched)
     right = {one["item"]: 0 for one in rows if one["benchmark"] == "arithmetic_3"}
     for row in rows:
