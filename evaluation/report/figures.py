@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_transfer
+from evaluation.report import draw_representation, draw_transfer, draw_weights
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -39,6 +39,10 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "skills": skills,
         "front": front,
         "transfer": draw_transfer.transfer,
+        "representation_plane": draw_representation.plane,
+        "representation_layers": draw_representation.by_layer,
+        "representation_steps": draw_representation.steps,
+        "weights": draw_weights.weights,
     }
     paths = {}
     with matplotlib.rc_context(STYLE):

@@ -25,6 +25,8 @@ SECTIONS = {
     "reach": "pass@k",
     "steps": "Along training",
     "front": "Learning rates",
+    "representation": "Representation",
+    "weights": "Weights",
     "skills": "Skills",
     "beside": "Beside",
     "responses": "Responses",
