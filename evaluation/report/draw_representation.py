@@ -111,7 +111,9 @@ def _grid(rows: list[str], groups: list[str]) -> tuple[Figure, Any]:
 
 def _groups(results: dict[str, Any]) -> list[str]:
     arms = results["representation"].get("arms", {})
-    return list(dict.fromkeys(group for own in arms.values() for group, cell in own["groups"].items() if "by_layer" in cell))
+    return list(
+        dict.fromkeys(group for own in arms.values() for group, cell in own["groups"].items() if "by_layer" in cell)
+    )
 
 
 def _cells(results: dict[str, Any], group: str) -> list[tuple[str, Mark, Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_representation, draw_transfer, draw_weights
+from evaluation.report import draw_reach, draw_representation, draw_transfer, draw_weights
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -34,7 +34,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "steps": steps,
         "training": training,
         "spending": spending,
-        "pass_at_k": pass_at_k,
+        **draw_reach.drawn(results),
         "strategies": strategies,
         "skills": skills,
         "front": front,
@@ -210,35 +210,6 @@ def _spending_curves(axes: Axes, runs: list[dict[str, Any]], group: str, unit: s
         if name == "spent" or any(run[name][unit] != run["spent"][unit] for run in runs):
             label = arm if name == "spent" else f"{arm}, with its targets"
             axes.plot(x, y, style, color=color, linewidth=1.8, markersize=3.5, label=label)
-
-
-def pass_at_k(results: dict[str, Any]) -> Figure | None:
-    """pass@k of the base and of each arm's last checkpoint."""
-    if not any(results["pass_at_k"]["base"].values()):
-        return None
-    figure, panels = panels_of(results["groups"])
-    color = colors(results)
-    for axes, group in zip(panels, results["groups"], strict=True):
-        for label, groups in results["pass_at_k"].items():
-            curve = {int(k): value for k, value in groups[group].items() if value is not None}
-            style = "--" if label == "base" else "-"
-            axes.plot(
-                list(curve),
-                list(curve.values()),
-                style,
-                marker="o",
-                markersize=3.5,
-                color=color[label],
-                linewidth=1.7,
-                label=label,
-            )
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_xlabel("k")
-        axes.set_ylim(0, 102)
-    panels[0].set_ylabel("pass@k (%)")
-    legend(figure, panels[0])
-    return figure
 
 
 def strategies(results: dict[str, Any]) -> Figure | None:

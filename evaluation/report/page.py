@@ -1,6 +1,7 @@
 """index.html: one page that needs no other file. Everything a model or a file says is escaped."""
 
 import base64
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
+from evaluation.report.explorer import LETTERS, payload
 from evaluation.report.overview import KL_STEPS
+from evaluation.report.style import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors, glyphs
 from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -22,7 +24,7 @@ SECTIONS = {
     "budgets": "Budgets",
     "scores": "Scores",
     "transfer": "Transfer",
-    "reach": "pass@k",
+    "reach": "Reach",
     "steps": "Along training",
     "front": "Learning rates",
     "representation": "Representation",
@@ -33,6 +35,7 @@ SECTIONS = {
     "forms": "Ability and form",
     "counts": "What could not be scored",
 }
+OUTCOMES = {letter: word for word, letter in LETTERS.items()}
 TRANSFER_FORMS = {
     "none": "no sigma",
     "signed_root": "signed_root, as printed in v2",
@@ -57,6 +60,8 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "breakable": breakable,
     }
     environment.filters |= filters
+    looks = {label: (colors(results)[label], glyph) for label, glyph in glyphs(results).items()}
+    script = (HERE / "explorer.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         r=results,
         figures={name: _data_uri(path) for name, path in figures.items()},
@@ -68,6 +73,11 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         few_runs=FEW_RUNS,
         kl_steps=KL_STEPS,
         sections=SECTIONS,
+        outcome_words=OUTCOMES,
+        items=Markup(payload(results["explorer"], looks)),
+        looks=looks,
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 

@@ -30,7 +30,9 @@ def representation(experiment: Experiment) -> dict[str, Any]:
 
 
 def _arm(seeds: list[dict[str, Any]]) -> dict[str, Any]:
-    names = {kind: list(dict.fromkeys(n for own in seeds for n in _cells(own, kind))) for kind in ("groups", "benchmarks")}
+    names = {
+        kind: list(dict.fromkeys(n for own in seeds for n in _cells(own, kind))) for kind in ("groups", "benchmarks")
+    }
     found: dict[str, Any] = {
         kind: {name: _cell([_cells(own, kind).get(name, {}) for own in seeds]) for name in own_names}
         for kind, own_names in names.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_drift, tables_transfer
+from evaluation.report import tables_drift, tables_reach, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -35,7 +35,11 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "transfer_steps": tables_transfer.steps(results),
         "budgets": iter(results["budgets"]),
         "spending": _spending(results),
-        "pass_at_k": _pass_at_k(results),
+        "pass_at_k": tables_reach.curves(results),
+        "reach": tables_reach.arms(results),
+        "explored": tables_reach.explored(results),
+        "reach_steps": tables_reach.steps(results),
+        "accuracies": tables_reach.histogram(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
@@ -141,13 +145,6 @@ def _gains(results: dict[str, Any]) -> Rows:
                         "measure": measure,
                         **cell,
                     }
-
-
-def _pass_at_k(results: dict[str, Any]) -> Rows:
-    for label, groups in results["pass_at_k"].items():
-        for group, curve in groups.items():
-            for k, value in curve.items():
-                yield {"model": label, "group": group, "k": k, "pass_at_k": value}
 
 
 def _steps(results: dict[str, Any]) -> Rows:

@@ -34,7 +34,9 @@ def representation_layers(results: dict[str, Any]) -> Rows:
                 row: dict[str, Any] = {"arm": arm, "group": group, "layer": number + 1}
                 for key, values in layers.items():
                     pair = isinstance(values[number], list)
-                    row |= {f"{key}_{i + 1}": v for i, v in enumerate(values[number])} if pair else {key: values[number]}
+                    row |= (
+                        {f"{key}_{i + 1}": v for i, v in enumerate(values[number])} if pair else {key: values[number]}
+                    )
                 yield row
 
 

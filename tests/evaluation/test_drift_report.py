@@ -6,8 +6,7 @@ import pytest
 
 from conf.files import read_jsonl, write_json
 from evaluation.gradients import indicators
-from evaluation.report import draw_representation, draw_weights
-from evaluation.report import results_of
+from evaluation.report import draw_representation, draw_weights, results_of
 from evaluation.report.page import render
 from evaluation.report.tables import write_tables
 from tests.evaluation.folders import write_experiment
@@ -24,7 +23,10 @@ def cell(size):
 
 
 def shifts(size):
-    benchmarks = {"add": {"group": "math", **cell(size)}, "fact": {"group": "non_reasoning", "items": 2, "reason": REASON}}
+    benchmarks = {
+        "add": {"group": "math", **cell(size)},
+        "fact": {"group": "non_reasoning", "items": 2, "reason": REASON},
+    }
     published = {"groups": {"math": {"d": 10 * size, "benchmarks": 1}}, "benchmarks": {}}
     groups = {"math": cell(size), "non_reasoning": {"items": 2, "reason": REASON}}
     return {"benchmarks": benchmarks, "groups": groups, "new_task": cell(2 * size), "as_published": published}
