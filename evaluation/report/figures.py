@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from evaluation.report import draw_reach, draw_representation, draw_transfer, draw_weights
+from evaluation.report.draw_answer import answer
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -30,6 +31,7 @@ matplotlib.use("Agg")
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     """Write each figure there is data for; {name: path of its SVG}. What has no data is not written, and removed."""
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+        "answer": answer,
         "gains": gains,
         "steps": steps,
         "training": training,

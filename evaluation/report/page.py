@@ -20,20 +20,21 @@ HERE = Path(__file__).parent
 # in their order on the page: sections/<name>.html.j2 and what the list at the top calls it; one that comes out empty is
 # left out
 SECTIONS = {
-    "compared": "What was compared",
-    "budgets": "Budgets",
+    "answer": "The answer",
+    "steps": "Along training",
     "scores": "Scores",
     "transfer": "Transfer",
-    "reach": "Reach",
-    "steps": "Along training",
     "front": "Learning rates",
     "representation": "Representation",
     "weights": "Weights",
+    "reach": "Reach",
     "skills": "Skills",
-    "beside": "Beside",
-    "responses": "Responses",
+    "budgets": "Budgets",
+    "responses": "Items",
+    "compared": "What was compared",
     "forms": "Ability and form",
     "counts": "What could not be scored",
+    "beside": "Beside",
 }
 OUTCOMES = {letter: word for word, letter in LETTERS.items()}
 TRANSFER_FORMS = {

@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report.answer import answer
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
@@ -78,6 +79,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
+    found["answer"] = answer(found)
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
