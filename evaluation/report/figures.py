@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_reach, draw_representation, draw_transfer, draw_weights
+from evaluation.report import draw_distance, draw_reach, draw_representation, draw_tokens, draw_transfer, draw_weights
 from evaluation.report.draw_answer import answer
 from evaluation.report.style import (
     ARM_COLORS,
@@ -40,6 +40,9 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "strategies": strategies,
         "skills": skills,
         "front": front,
+        "distance": draw_distance.distance,
+        "tokens_steps": draw_tokens.tokens_steps,
+        "words": draw_tokens.words,
         "transfer": draw_transfer.transfer,
         "representation_plane": draw_representation.plane,
         "representation_layers": draw_representation.by_layer,

@@ -5,6 +5,7 @@ from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles, transfer
 from evaluation.report.answer import answer
+from evaluation.report.distance import distance
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
@@ -12,6 +13,7 @@ from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
 from evaluation.report.representation import representation
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
 from evaluation.report.weights import gradient_norms, weights
@@ -32,6 +34,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
+    steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
         "experiment": experiment.name,
@@ -58,8 +61,10 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "transfer_steps": transfer.along(experiment, benchmarks),
         "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
+        "steps": steps,
+        "distance": distance(experiment, steps),
+        "tokens": tokens(experiment, benchmarks, steps),
         "reach": reach(experiment),
-        "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_drift, tables_reach, tables_transfer
+from evaluation.report import tables_drift, tables_reach, tables_tokens, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -59,6 +59,12 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
+        "distance": iter((results["distance"] or {"points": []})["points"]),
+        "distance_relations": tables_tokens.relations(results),
+        "tokens": tables_tokens.tokens(results),
+        "tokens_steps": tables_tokens.steps(results),
+        "tokens_positions": tables_tokens.positions(results),
+        "tokens_words": tables_tokens.words(results),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
 

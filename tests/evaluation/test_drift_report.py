@@ -1,108 +1,175 @@
-"""The report's part on representation shift, update of the weights and gradient norms."""
+"""Token shift and forgetting against distance on the report, from written results of both measures."""
 
 import csv
+import json
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from conf.files import read_jsonl, write_json
-from evaluation.gradients import indicators
-from evaluation.report import draw_representation, draw_weights, results_of
+from conf.files import write_json
+from evaluation import tokens
+from evaluation.report import results_of
+from evaluation.report.draw_distance import distance
+from evaluation.report.draw_tokens import tokens_steps, words
 from evaluation.report.page import render
 from evaluation.report.tables import write_tables
-from tests.evaluation.folders import write_experiment
+from tests.evaluation.folders import BENCHMARKS, write_experiment
 
-REASON = "<script>alert(1)</script> no plane"
-
-
-def cell(size):
-    """As evaluation.representation stores one, of two layers."""
-    layer = {"shift": [[size, 0.0], [0.0, -size]], "spread": [[2.0, 1.0], [2.0, 1.0]], "distance": [size, size]}
-    layer |= {key: [size, size / 2] for key in ("in_plane", "relative_norm", "cosine", "cka", "procrustes")}
-    values = {"d": size, "distance": size, "relative_norm": size, "cosine": 1 - size, "cka": None, "procrustes": 0.0}
-    return {"items": 30, **values, "by_layer": layer}
+HOSTILE = "<script>alert(1)</script>"
+ITEMS = 6
 
 
-def shifts(size):
-    benchmarks = {
-        "add": {"group": "math", **cell(size)},
-        "fact": {"group": "non_reasoning", "items": 2, "reason": REASON},
+def bounded(mean):
+    return {"mean": mean, "low": 0.9 * mean, "high": 1.1 * mean}
+
+
+def write_distance(folder, forward, reverse=0.5):
+    cells = {
+        name: {"per_token": bounded(kl), "per_response": bounded(9 * kl), "responses": 4, "tokens": 36, "cut": 0}
+        for name, kl in (("forward", forward), ("reverse", reverse))
     }
-    published = {"groups": {"math": {"d": 10 * size, "benchmarks": 1}}, "benchmarks": {}}
-    groups = {"math": cell(size), "non_reasoning": {"items": 2, "reason": REASON}}
-    return {"benchmarks": benchmarks, "groups": groups, "new_task": cell(2 * size), "as_published": published}
+    about = {"prompts": 4, "samples": 1, "max_new_tokens": 12, "dtypes": ["torch.float32"] * 2}
+    (folder / "drift/distance").mkdir(parents=True)
+    write_json(folder / "drift/distance/result.json", {"step": 1, "values": {**about, **cells}, "seconds": 1.0})
 
 
-def update(size):
-    unchanged = {"bf16": 1 - size, "float32": None, "relative": 0.5, "of_largest": 0.25}
-    ranks = {"effective_rank": 5.0, "rank_share": 0.5, "stable_rank": None}
-    one = {"parameters": 8, "unchanged": unchanged, "norm": size, "relative_norm": size / 10, **ranks}
-    kinds = {"q": one, "norm": one | dict.fromkeys(ranks)}
-    return {"stored": {"base": "bfloat16", "tuned": "bfloat16"}, "total": one, "kinds": kinds, "layers": {"0": one}}
+def write_tokens(folder, kl, word="so"):
+    rows = []
+    for text in (tokens.OWN, tokens.BASE):
+        for benchmark, group in BENCHMARKS.items():
+            for number in range(ITEMS):
+                numbers = dict.fromkeys(tokens.MEANS, 0.0) | {"kl_tuned_base": kl * (1 + number % 2), "log_ratio": -kl}
+                about = {"text": text, "benchmark": benchmark, "group": group, "item": f"{benchmark}-{number}"}
+                rows.append(about | {"tokens": 3, "written": 3} | numbers)
+    use = {"uses": 9, "shifted": 4, "rank_shift": 2.5, "tokens": [word]}
+    listed = [{"word": word, "kind": "content", **use}, {"word": "so", "kind": "structural", **use}]
+    values = {"items": ITEMS, "shifted_rank": 1, "dtypes": ["torch.float32", "torch.bfloat16"]}
+    values |= {"texts": {text: tokens.cells([one for one in rows if one["text"] == text]) for text in ("own", "base")}}
+    position = {"from": 1, "to": 1, "tokens": 5, "kl_tuned_base": kl, "rank_shift": 1.0}
+    values |= {"positions": {"math": [position]}, "top_words": listed, "top_tokens": listed}
+    values |= {"kinds": {"structural": 4, "content": 4, "form": 0}}
+    (folder / "drift/tokens").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "drift/tokens" / tokens.FILE)
+    write_json(folder / "drift/tokens/result.json", {"step": 1, "values": values, "seconds": 1.0})
+
+
+KL = {"sft": 1.0, "grpo": 0.02}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """SFT measured at both checkpoints of both seeds, GRPO of one seed at its first alone."""
-    root = write_experiment(tmp_path_factory.mktemp("runs") / "tiny", seeds=(0, 1))
-    for arm, seed, step, size in (
-        *(("sft", seed, step, step / 100 + seed / 10) for seed in (0, 1) for step in (20, 40)),
-        ("grpo", 0, 20, 0.5),
-    ):
-        for name, values in (("representation", shifts(size)), ("weights", update(size))):
-            folder = root / f"arms/{arm}/seed-{seed}/evaluation/step-{step:06d}/drift" / name
-            folder.mkdir(parents=True)
-            write_json(folder / "result.json", {"step": step, "label": arm, "values": values, "seconds": 1.0})
-    results = results_of(root)
-    (root / "report/tables").mkdir(parents=True)
-    write_tables(results, root / "report/tables")
-    return root, results
+def folder(tmp_path_factory):
+    root = write_experiment(tmp_path_factory.mktemp("drift") / "tiny", seeds=(0, 1, 2))
+    for arm, kl in KL.items():
+        for seed in range(3):
+            for step in (20, 40):
+                place = root / f"arms/{arm}/seed-{seed}/evaluation/step-{step:06d}"
+                write_distance(place, kl * step / 40 * (1 + seed / 10))
+                write_tokens(place, kl * step / 40 * (1 + seed / 10), HOSTILE)
+    return root
 
 
-def test_means_over_seeds_and_who_lacks_them(made):
-    found = made[1]["representation"]
-    assert list(found["arms"]) == ["sft"] and found["lacking"] == ["grpo, seed 0", "grpo, seed 1"]
-    math = found["arms"]["sft"]["groups"]["math"]
-    assert math["d"] == pytest.approx({"mean": 0.45, "sd": 0.1 / 2**0.5, "seeds": 2})
-    assert math["cka"] == {"mean": None, "sd": None, "seeds": 0}
-    assert math["by_layer"]["shift"][1] == pytest.approx([0, -0.45])
-    assert found["arms"]["sft"]["groups"]["new_task"]["distance"]["mean"] == pytest.approx(0.9)
-    assert found["arms"]["sft"]["as_published"]["groups"]["math"]["mean"] == pytest.approx(4.5)
-    weights = made[1]["weights"]["arms"]["sft"]["total"]
-    assert weights["bf16"]["mean"] == pytest.approx(55) and weights["float32"]["mean"] is None
+@pytest.fixture(scope="module")
+def results(folder):
+    return json.loads(json.dumps(results_of(folder), allow_nan=False))
 
 
-def test_trajectories_go_by_step_and_by_what_was_spent(made):
-    root, results = made
-    first = results["representation"]["steps"]["sft"][0]
-    assert first["steps"] == [20, 40] and first["values"]["math/d"] == pytest.approx([0.2, 0.4])
-    assert first["spent"]["prompts"] == [480, 960]
-    rows = list(csv.DictReader((root / "report/tables/weights_steps.csv").open()))
-    own = {row["step"]: row["measured"] for row in rows if row["value"] == "bf16" and row["seed"] == "1"}
-    assert {step: float(value) for step, value in own.items()} == pytest.approx({"20": 70, "40": 50})
+@pytest.fixture(scope="module")
+def page(results, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    for name, draw in {"distance": distance, "tokens_steps": tokens_steps, "words": words}.items():
+        figure = draw(results)
+        for ending in ("svg", "png"):
+            figure.savefig(folder / f"{name}.{ending}")
+    return render(results, {path.stem: path for path in folder.glob("*.svg")}), folder
 
 
-def test_page_shows_them_and_escapes_reasons(made):
-    root, results = made
-    page = render(results, {})
-    assert 'id="representation"' in page and 'id="weights"' in page and "Not measured at the compared" in page
-    assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
-    for name in ("representation", "representation_layers", "representation_steps", "weights", "gradient_norms"):
-        assert list(csv.DictReader((root / f"report/tables/{name}.csv").open()))
-    for draw in (draw_representation.plane, draw_representation.by_layer, draw_representation.steps):
-        assert draw(results).get_axes()
-    assert len(draw_weights.weights(results).get_axes()) == 4
+def test_a_point_a_checkpoint_arm_and_seed(results):
+    points = results["distance"]["points"]
+    assert len(points) == 2 * 3 * 2
+    for point in points:
+        run = next(run for run in results["steps"][point["arm"]] if run["seed"] == point["seed"])
+        place = run["steps"].index(point["step"])
+        lost = [run["greedy"][group][0] - run["greedy"][group][place] for group in ("other_reasoning", "non_reasoning")]
+        assert point["lost"] == pytest.approx(np.mean(lost))
+        assert point["math_gain"] == pytest.approx(run["greedy"]["math"][place] - run["greedy"]["math"][0])
+        assert point["forward"] == pytest.approx(KL[point["arm"]] * point["step"] / 40 * (1 + point["seed"] / 10))
+        assert point["spent_prompts"] == 24 * point["step"]
 
 
-def test_gradient_norms_are_those_of_the_log(made):
-    root, results = made
-    found = results["gradient_norms"]
-    logged = [read_jsonl(root / f"arms/sft/seed-{seed}/metrics.jsonl") for seed in (0, 1)]
-    each = [indicators([row["grad_norm"] for row in rows]) for rows in logged]
-    assert found["arms"]["sft"]["steps"] == 40 and found["published"]["RL"]["half_time"] == 22
-    assert found["arms"]["sft"]["total"]["mean"] == pytest.approx(sum(one["total"] for one in each) / 2)
+def test_the_relation_is_over_runs_and_without_the_arm_that_went_farthest(results):
+    own = results["distance"]["relations"]["forward"]
+    assert own["all"]["points"] == 12 and own["all"]["runs"] == 6
+    assert own["all"]["pearson"]["low"] is not None and own["without"]["arm"] == "sft"
+    assert own["without"]["points"] == own["arms"]["grpo"]["points"] == 6
+    assert own["arms"]["grpo"]["pearson"]["low"] is None  # three runs
 
 
-def test_without_the_measures_there_is_no_section(tmp_path):
-    results = results_of(write_experiment(tmp_path / "tiny"))
-    assert results["representation"] == {} and results["weights"] == {} and results["gradient_norms"]["arms"]
-    assert draw_representation.plane(results) is None and draw_weights.weights(results) is None
+def test_means_over_seeds_with_an_interval_over_seeds_and_items(results):
+    cell = results["tokens"]["arms"]["sft"]["own"]["groups"]["math"]
+    assert cell["kl_tuned_base"]["responses"] == pytest.approx(1.5 * 1.1)
+    assert cell["kl_tuned_base"]["low"] < 1.5 * 1.1 - 0.1 and cell["seeds"] == 3  # the seeds' spread is in it
+    assert cell["published"] == pytest.approx(1.1) and cell["responses"] == 3 * 3 * ITEMS
+    curve = results["tokens"]["steps"]["grpo"][0]
+    assert curve["steps"] == [0, 20, 40] and curve["own"]["kl_tuned_base"]["math"][0] == 0
+    assert curve["own"]["kl_tuned_base"]["math"][2] == pytest.approx(0.03)
+    (word, *_) = [row for row in results["tokens"]["words"]["sft"] if row["word"] == "so"]
+    assert (word["shifted"], word["uses"], word["rank_shift"]) == (12, 27, 2.5)
+
+
+def test_the_page_shows_both_and_escapes_what_a_model_wrote(page):
+    text, figures = page
+    assert 'id="distance"' in text and 'id="tokens"' in text and HOSTILE not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "torch.float32 and torch.bfloat16: part of the KL is rounding" in text
+    for name in ("distance", "tokens_steps", "words"):
+        assert "script" not in (figures / f"{name}.svg").read_text() and (figures / f"{name}.png").stat().st_size > 5000
+
+
+def test_tables(results, tmp_path):
+    write_tables(results, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "tokens_steps.csv").open()))
+    assert {"own_kl_tuned_base", "base_rank_shift", "greedy", "spent_prompts"} <= set(rows[0]) and len(rows) == 54
+    assert len(list(csv.DictReader((tmp_path / "distance.csv").open()))) == 12
+    numbers = list(csv.DictReader((tmp_path / "distance_relations.csv").open()))
+    assert {"all", "all but sft", "within arms", "sft", "grpo"} == {row["over"] for row in numbers}
+
+
+def test_without_measures_there_is_no_section_and_with_damaged_ones_it_is_said(folder, tmp_path):
+    bare = write_experiment(tmp_path / "bare")
+    without = results_of(bare)
+    assert without["distance"] == {} and without["tokens"] == {}
+    text = render(without, {})
+    assert 'id="tokens"' not in text and 'href="#distance"' not in text
+    place = bare / "arms/sft/seed-0/evaluation"
+    write_distance(place / "step-000040", 0.3)
+    write_tokens(place / "step-000040", 0.3)
+    for name, values in (("distance", {"forward": {"per_token": 3}}), ("tokens", {"texts": {"own": {}}})):
+        (place / "step-000020/drift" / name).mkdir(parents=True)
+        write_json(place / "step-000020/drift" / name / "result.json", {"values": values, "seconds": 0})
+    (place / "step-000040/drift/tokens" / tokens.FILE).unlink()
+    found = results_of(bare)
+    assert [point["step"] for point in found["distance"]["points"]] == [40]
+    assert (
+        "sft, seed 0, step 20" in found["distance"]["lacking"]
+        and "grpo, seed 0, step 40" in found["distance"]["lacking"]
+    )
+    assert "too few" in found["distance"]["relations"]["forward"]["all"]["reason"]
+    assert found["tokens"]["lacking"] == ["grpo"]
+    assert found["tokens"]["arms"]["sft"]["own"]["groups"]["math"]["kl_tuned_base"]["low"] is None
+    assert sum("is of another form" in one for one in found["problems"]) == 2
+    page = render(found, {})
+    assert "Not measured at the compared checkpoint of grpo" in page and "No relation is stated" in page
+
+
+@pytest.mark.parametrize("word", ["$x_1$", "\x00\x1b", "字" * 40, "</text>", "a" * 200, "%s\\frac{", "🙂"])
+def test_any_text_can_be_drawn(word, tmp_path):
+    row = {"word": word, "kind": "content", "shifted": 3, "uses": 3, "rank_shift": 1.0, "tokens": [word]}
+    figure = words({"tokens": {"words": {"$a_b$": [row]}}})
+    figure.savefig(tmp_path / "words.svg")
+    assert (tmp_path / "words.svg").stat().st_size > 1000
+
+
+def test_nothing_shifted_nothing_drawn():
+    assert words({"tokens": {"words": {"sft": []}}}) is None and words({"tokens": {}}) is None
