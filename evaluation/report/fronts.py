@@ -247,36 +247,35 @@ def _verdicts(found: Fronts, pairs: list[tuple[str, str]], between: list[Result]
 
 def _sentence(found: Fronts, a: str, b: str, row: Result | None, p: float | None) -> str:
     if row is None:
-        ends = [_reach(found, found.arms[arm]) for arm in (a, b)]
+        ends = [fixed(_reach(found, found.arms[arm])) for arm in (a, b)]
         return (
-            f"{a} and {b} reached no stated math gain together (their fronts end at {fixed(ends[0])} and {fixed(ends[1])} "
-            "points), so nothing is said of them at equal gain."
+            f"{a} and {b} reached no stated math gain together (their fronts end at {ends[0]} and {ends[1]} points), "
+            "so nothing is said of them at equal gain."
         )
     where = f"At an equal math gain of {row['gain']:g} points"
+    more = "more" if row["difference"] > 0 else "less"
+    keeps = f"{b} keeps {fixed(abs(row['difference']))} points {more} of the other groups than {a}"
     if row["low"] is None:
-        more = "more" if row["difference"] > 0 else "less"
-        size = abs(row["difference"])
-        return (
-            f"{where}, {b} keeps {fixed(size)} points {more} of the other groups than {a}; without items, no interval."
-        )
+        return f"{where}, {keeps}; without items, no interval."
     basis = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
     basis += "" if row["over_seeds"] else ", so of these checkpoints only"
     if p is None or p >= 1 - LEVEL or row["low"] <= 0 <= row["high"]:
-        told = f"{fixed(row['difference'], sign=True)} points, 95% interval {fixed(row['low'], sign=True)} to {fixed(row['high'], sign=True)}, {basis}"
+        told = f"{fixed(row['difference'], sign=True)} points, {_interval(row)}, {basis}"
         return f"{where}, {a} and {b} are not shown to differ in what they keep of the other groups ({told})."
-    low, high = sorted(abs(row[name]) for name in ("low", "high"))
-    more = "more" if row["difference"] > 0 else "less"
-    size = abs(row["difference"])
-    told = f"{where}, {b} keeps {fixed(size)} points {more} of the other groups than {a}"
-    return f"{told} (95% interval {fixed(low)} to {fixed(high)}, {basis})."
+    low, high = (fixed(value) for value in sorted(abs(row[name]) for name in ("low", "high")))
+    return f"{where}, {keeps} (95% interval {low} to {high}, {basis})."
 
 
 def _mean(b: str, row: Result | None) -> str:
     """The same over all gains, where it has an interval."""
     if row is None or row["low"] is None:
         return ""
-    told = f"{fixed(row['difference'], sign=True)} points of them, 95% interval {fixed(row['low'], sign=True)} to {fixed(row['high'], sign=True)}"
-    return f" On average over the gains up to {fixed(row['width'])} points that both reach, {b} keeps {told}."
+    where = f"On average over the gains up to {fixed(row['width'])} points that both reach"
+    return f" {where}, {b} keeps {fixed(row['difference'], sign=True)} points of them, {_interval(row)}."
+
+
+def _interval(row: Result) -> str:
+    return f"95% interval {fixed(row['low'], sign=True)} to {fixed(row['high'], sign=True)}"
 
 
 def _told(one: Estimate) -> Result:

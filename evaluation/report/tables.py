@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
+from evaluation.report import tables_drift, tables_fronts, tables_reach, tables_tokens, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -28,6 +28,8 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
         "arms": _arms(results),
+        "leaderboard": _leaderboard(results),
+        "gate": iter((results["gate"] or {"rows": []})["rows"] if "gate" in results else ()),
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
@@ -40,6 +42,8 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "explored": tables_reach.explored(results),
         "reach_steps": tables_reach.steps(results),
         "accuracies": tables_reach.histogram(results),
+        "likely": tables_reach.likely(results),
+        "entropy_matched": tables_reach.matched(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
@@ -50,6 +54,12 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
+        "representation": tables_drift.representation(results),
+        "representation_layers": tables_drift.representation_layers(results),
+        "representation_steps": tables_drift.steps(results, "representation"),
+        "weights": tables_drift.weights(results),
+        "weights_steps": tables_drift.steps(results, "weights"),
+        "gradient_norms": tables_drift.gradient_norms(results),
         "front": tables_fronts.points(results),
         "front_at": tables_fronts.at(results),
         "front_between": tables_fronts.between(results),
@@ -105,7 +115,9 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _arms(results: dict[str, Any]) -> Rows:
-    """The report's first table."""
+    """The report's first table; models that were not trained here have `leaderboard` in its place."""
+    if results["compared"]:
+        return
     for arm, own in results["arms"].items():
         found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
         row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
@@ -114,6 +126,26 @@ def _arms(results: dict[str, Any]) -> Rows:
             row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
         confounds = found["confounds"]
         yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
+
+
+def _leaderboard(results: dict[str, Any]) -> Rows:
+    """A row a model, form and group."""
+    for row in results["board"]:
+        for form, own in row["forms"].items():
+            for group, index in own["di"].items():
+                cell = {
+                    f"ti_{key}" if key != "value" else "ti": value for key, value in own["ti"].get(group, {}).items()
+                }
+                gain = {"gain" if key == "difference" else f"gain_{key}": v for key, v in row["gains"][group].items()}
+                yield {
+                    "rank": row["rank"],
+                    "model": row["model"],
+                    "form": form,
+                    "group": group,
+                    **gain,
+                    "di": index,
+                    **cell,
+                }
 
 
 def _scores(results: dict[str, Any]) -> Rows:
