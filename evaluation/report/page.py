@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -24,7 +25,9 @@ SECTIONS = {
     "steps": "Along training",
     "scores": "Scores",
     "transfer": "Transfer",
-    "front": "Learning rates",
+    "distance": "Forgetting against distance",
+    "tokens": "Token shift",
+    "front": "Fronts",
     "reach": "Reach",
     "skills": "Skills",
     "budgets": "Budgets",
@@ -56,6 +59,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "prefixed": prefixed,
         "short": short,
         "rate": rate,
+        "nats": nats,
         "breakable": breakable,
     }
     environment.filters |= filters
@@ -93,6 +97,14 @@ def points(value: float | None, digits: int = 1) -> str:
 def signed(value: float | None, digits: int = 1) -> str:
     """A difference with its sign."""
     return "–" if value is None else fixed(value, digits, sign=True).replace("-", "−")
+
+
+def nats(value: float | None) -> str:
+    """A divergence, which may be of any size: three decimals, or two digits where it is below 0.1."""
+    if value is None:
+        return "–"
+    small = np.format_float_positional(value, precision=2, unique=False, fractional=False, trim="-")
+    return (f"{value:.3f}" if abs(value) >= 0.1 else small).replace("-", "−")
 
 
 def count(value: float | None) -> str:

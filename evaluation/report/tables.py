@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_reach, tables_transfer
+from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
 from evaluation.report.latex import latex
 from evaluation.skills import BY
 
@@ -20,7 +20,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     for name, rows in _tables(results).items():
         listed = list(rows)
         if listed:
-            write_text(folder / f"{name}.csv", _csv(listed))
+            write_text(folder / f"{name}.csv", as_csv(listed))
             write_text(folder / f"{name}.tex", latex(name, listed))
             continue
         for ending in ("csv", "tex"):
@@ -53,9 +53,15 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
-        "front": iter(
-            [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
-        ),
+        "front": tables_fronts.points(results),
+        "front_at": tables_fronts.at(results),
+        "front_between": tables_fronts.between(results),
+        "distance": iter((results["distance"] or {"points": []})["points"]),
+        "distance_relations": tables_tokens.relations(results),
+        "tokens": tables_tokens.tokens(results),
+        "tokens_steps": tables_tokens.steps(results),
+        "tokens_positions": tables_tokens.positions(results),
+        "tokens_words": tables_tokens.words(results),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
 
@@ -91,7 +97,8 @@ def _twins(results: dict[str, Any]) -> Rows:
                 yield {"form": form, "model": label, "change": change, **rest, **flat}
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """One column a key of any row, in order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
