@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
+from evaluation.report import tables_drift, tables_fronts, tables_reach, tables_tokens, tables_transfer
 from evaluation.report.latex import latex
 from evaluation.skills import BY
 
@@ -55,6 +55,12 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
+        "representation": tables_drift.representation(results),
+        "representation_layers": tables_drift.representation_layers(results),
+        "representation_steps": tables_drift.steps(results, "representation"),
+        "weights": tables_drift.weights(results),
+        "weights_steps": tables_drift.steps(results, "weights"),
+        "gradient_norms": tables_drift.gradient_norms(results),
         "front": tables_fronts.points(results),
         "front_at": tables_fronts.at(results),
         "front_between": tables_fronts.between(results),
