@@ -9,6 +9,7 @@ from evaluation.report.distance import distance
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.fronts import front
+from evaluation.report.likely import likely
 from evaluation.report.overview import overview
 from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
@@ -65,6 +66,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "distance": distance(experiment, steps),
         "tokens": tokens(experiment, benchmarks, steps),
         "reach": reach(experiment),
+        "likely": likely(experiment),
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},

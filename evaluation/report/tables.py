@@ -45,6 +45,8 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "explored": tables_reach.explored(results),
         "reach_steps": tables_reach.steps(results),
         "accuracies": tables_reach.histogram(results),
+        "likely": tables_reach.likely(results),
+        "entropy_matched": tables_reach.matched(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
