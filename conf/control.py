@@ -104,6 +104,7 @@ CONFIGURATION = (
         "subset split problem answer solution messages answer_form",
         "another part of the source is read, or read otherwise",
     ),
+    _locked("data", "num_fewshot", "one arm is shown worked examples before a prompt and the other is not"),
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",
@@ -148,6 +149,7 @@ CONFIGURATION = (
         "samples temperature top_p max_new_tokens decoding seed",
         "the responses that are scored are decoded otherwise",
     ),
+    _locked("suite", "num_fewshot", "one model is shown worked examples before a prompt and the other is not"),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
     _locked("suite", "when", "other checkpoints are scored"),

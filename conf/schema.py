@@ -55,6 +55,7 @@ class Data(Section):
     answer_form: Literal["plain", "hashes", "boxed"] = "plain"
     tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of reasoning_gym: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, where the source has them
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
@@ -219,6 +220,7 @@ class Suite(Section):
     local: dict[str, str] = {}
     download: bool = False  # whether what has no local copy is fetched from the hub
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, for every model
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
     top_p: Share = 1.0  # of the sampled responses

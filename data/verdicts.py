@@ -30,6 +30,7 @@ class Prompt:
     text: str
     kind: str
     reference: str
+    ids: Sequence[int] = ()  # as the base reads it, where it is the base that answers
 
     @cached_property
     def digest(self) -> str:
