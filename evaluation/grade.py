@@ -18,7 +18,7 @@ from conf.errors import UserError
 from data import world
 from data.items import Item
 from evaluation.modes import MODES, PAPER
-from rewards import FORMED, Request, Verdict, canary, paper, verify_many
+from rewards import Request, Verdict, canary, paper, verify_many
 
 _checked: set[str] = set()  # kinds whose verifier this process has tried
 
@@ -91,7 +91,7 @@ def judged(items: Sequence[Item], texts: Sequence[str], workers: int = 0) -> lis
     """
     pairs = list(zip(items, texts, strict=True))
     strict = verify_many([_request(item, text, "strict") for item, text in pairs], workers)
-    loose = [i for i, (item, _) in enumerate(pairs) if item.kind in FORMED and strict[i].outcome == "wrong"]
+    loose = [i for i, verdict in enumerate(strict) if verdict.outcome == "wrong"]
     aware = _chosen(strict, loose, verify_many([_request(*pairs[i], "aware") for i in loose], workers))
     own = [i for i, (item, _) in enumerate(pairs) if item.options.get("extraction", "strict") != "strict"]
     main = _chosen(strict, own, verify_many([_request(*pairs[i]) for i in own], workers))

@@ -18,7 +18,6 @@ _JUDGES: dict[str, Callable[..., Verdict | Task]] = {
     "reasoning_gym": gym.judge,
 }
 KINDS = tuple(_JUDGES)
-FORMED = ("math", "choice", "text", "reasoning_gym")  # kinds whose answer may stand in several forms
 _WHERE = ("thinking", "first_line", "strip_thought")
 
 
@@ -48,10 +47,9 @@ def _judge(request: Request) -> Verdict | Task:
         return BAD_REFERENCE
     options = dict(request.options)
     where = {name: options.pop(name) for name in _WHERE if name in options}
-    if request.kind not in FORMED:
-        where["extraction"] = options.pop("extraction", "aware")
+    options["extraction"] = options.get("extraction", "aware")
     response = request.response if isinstance(request.response, str) else ""
-    answer = part(response, **{"extraction": options.get("extraction", "aware"), **where})
+    answer = part(response, extraction=options["extraction"], **where)
     found = _JUDGES[request.kind](answer or "", request.reference, **options)
     return TRUNCATED if answer is None and found != BAD_REFERENCE else found
 

@@ -11,23 +11,22 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from rewards import sandbox
+from rewards.extraction import Extraction
 from rewards.packed import unpacked
+from rewards.programs import MAX_LENGTH, extract, stated
 from rewards.sandbox.inside import plain
 from rewards.verdict import BAD_REFERENCE, NO_ANSWER, Result, Task, Verdict
 
 TIMEOUT = 10.0  # seconds for all tests of one response
 MEMORY = 1024**3  # bytes of address space
 LEAST_MEMORY = 128 * 1024**2  # bytes: the interpreter's own
-MAX_LENGTH = 200_000  # characters of a program; a longer one is no answer
 
 _SLACK = 2 * sandbox.START + 5.0  # seconds for starting and ending sandboxes, beyond the program's own
-_FENCE = re.compile(r"([ \t]*+)(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^`]*+")
-_PYTHON = {"python", "python3", "py"}
 
 Tests = dict[str, Any]
 
@@ -41,6 +40,7 @@ def judge(
     bare: bool = False,
     mechanism: str | None = None,
     exact: bool = False,
+    extraction: Extraction = "strict",
 ) -> Verdict | Task:
     """Run the response's code against the reference's tests.
 
@@ -52,7 +52,8 @@ def judge(
     `{"form": "check", "entry_point": name, "test": source of check(candidate), "prompt": source}`, where the prompt may
     be left out, and stands before a response that is only the function's body.
 
-    The code is the last fenced Python block, else the last fenced block, else with `bare` the whole response. `timeout`
+    The code is the last fenced Python block, else the last fenced block, else with `bare` the whole response; with
+    `extraction` aware the last complete program wherever it stands (rewards/programs.py). `timeout`
     is in seconds for all tests together, `memory` in bytes; `mechanism` is one of `sandbox.MECHANISMS` (None: the best
     that works here). With `exact`, what a `stdin` program prints must be the expected text as a whole, blanks around it
     aside; else line by line, numbers as numbers. Raises ValueError for other values of the options.
@@ -64,7 +65,8 @@ def judge(
     tests = _tests(reference)
     if tests is None:
         return BAD_REFERENCE
-    program = extract(response, bare)
+    aware = extraction == "aware"
+    program = stated(response, tests.get("entry_point", ""), bare) if aware else extract(response, bare)
     if program is None or not program.strip():
         return NO_ANSWER
     if len(program) > MAX_LENGTH:
@@ -87,39 +89,6 @@ def _refuse(timeout: Any, memory: Any, bare: Any, mechanism: Any) -> None:
         raise ValueError(f"bare={bare!r}: the code verifier needs True or False")
     if mechanism is not None and mechanism not in sandbox.MECHANISMS:
         raise ValueError(f"unknown mechanism {mechanism!r}; the sandbox has {', '.join(sandbox.MECHANISMS)}")
-
-
-# the response
-
-
-def extract(response: str, bare: bool = False) -> str | None:
-    """The code: the response's last fenced Python block, else its last block, with `bare` else all of it, or None."""
-    blocks = list(_blocks(response))
-    closed = [(tag, text) for tag, text, end in blocks if end]
-    found = [text for tag, text in closed if tag in _PYTHON] or [text for _, text in closed]
-    if found:
-        return found[-1]
-    if not bare:
-        return None
-    return blocks[-1][1] if blocks else response  # a completion that was stopped before its closing fence
-
-
-def _blocks(response: str) -> Iterator[tuple[str, str, bool]]:
-    """(tag in lower case, content, whether it was closed) of every fenced block, as CommonMark has them."""
-    opening: re.Match[str] | None = None
-    lines: list[str] = []
-    for line in response.splitlines(keepends=True):
-        fence = _FENCE.fullmatch(line.rstrip())
-        if opening is None:
-            opening, lines = fence, []
-        elif fence and not fence[3] and fence[2].startswith(opening[2]):
-            yield opening[3].lower(), "".join(lines), True
-            opening = None
-        else:
-            indent = len(line) - len(line.lstrip(" \t"))
-            lines.append(line[min(indent, len(opening[1])) :])
-    if opening is not None:
-        yield opening[3].lower(), "".join(lines), False
 
 
 # the reference

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from rewards import ifeval
+from rewards.extraction import Extraction
 from rewards.ifeval import Mode
 from rewards.verdict import BAD_REFERENCE, Outcome, Task, Verdict
 
@@ -14,14 +15,22 @@ TIMEOUT = 10.0  # seconds that all instructions of one response may take
 Instruction = tuple[str, dict[str, Any]]  # its identifier and the arguments of its checker
 
 
-def judge(response: str, reference: Any, *, mode: Mode = "strict", timeout: float = TIMEOUT) -> Verdict | Task:
+def judge(
+    response: str,
+    reference: Any,
+    *,
+    mode: Mode | None = None,
+    timeout: float = TIMEOUT,
+    extraction: Extraction = "strict",
+) -> Verdict | Task:
     """Right where every instruction of the reference is followed; the score is the share of them that is.
 
     `reference` is a row of IFEval, or its JSON text: a mapping with `instruction_id_list` and `kwargs`, of one length.
     `mode`: `strict`, or `loose` (the response counts as followed where one of eight variants does: without its first
-    line, its last, its asterisks). A reference with an unknown instruction, or without what its checker needs, is
-    unscorable: lm-eval would draw the rest at random.
+    line, its last, its asterisks); where it is not given, `loose` with `extraction` aware. A reference with an unknown
+    instruction, or without what its checker needs, is unscorable: lm-eval would draw the rest at random.
     """
+    mode = mode or ("loose" if extraction == "aware" else "strict")
     _check(mode)
     instructions = _reference(reference)
     if instructions is None:

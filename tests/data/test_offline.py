@@ -10,6 +10,7 @@ from conf.schema import Suite
 from data import offline, suite
 from data.items import GROUPS, Missing
 from data.offline.rows import ROOT
+from evaluation.grade import judged
 from rewards import verify
 
 STORY = "Anna has a red kite. It flies over the barn."
@@ -140,6 +141,30 @@ def test_a_row_becomes_one_item_that_its_answers_solve(cached, name):
     for answer in [program if name == "humaneval" else boxed, *RIGHT.get(name, ())]:
         assert verify(item.kind, answer, item.reference, **{"extraction": "strict"} | options).outcome == "right"
     assert verify(item.kind, "I cannot tell", item.reference, **options).outcome == "wrong"
+
+
+LOOSE = {"math": "So the answer is {}.", "choice": "I think it is {}, for it fits.", "text": "Let me see.\n{}"}
+
+
+def graded(item, right):
+    """(strict, aware) of right, unformatted, truncated, in-thought, wrong and empty responses."""
+    if item.kind == "code":
+        body = right.removeprefix("```python\n").removesuffix("```")
+        loose, wrong = f"It is this:\n{body}Good luck.", f"```python\n{FUNCTION}    return 2\n```"
+    else:
+        loose, wrong = LOOSE[item.kind].format(item.reference), "\\boxed{no such}"
+    texts = [right, loose, f"<think>{right}, but", f"<think>{right}</think>\nSo", wrong, ""]
+    return [(row["strict"], row["aware"]) for row in judged([item] * len(texts), texts)]
+
+
+@pytest.mark.parametrize("name", sorted(offline.BENCHMARKS))
+def test_golden_responses_are_graded_as_expected(cached, name):
+    cached(name, ROWS[name])
+    item = sum(all_items(name), [])[0]
+    right = f"\\boxed{{{item.reference}}}" if item.kind == "math" else item.reference
+    found = graded(item, f"```python\n{FUNCTION}    return 1\n```" if item.kind == "code" else right)
+    wrong = ("wrong", "wrong")
+    assert found == [("right", "right"), ("wrong", "right"), wrong, wrong, wrong, wrong]
 
 
 def test_the_gold_of_math500_is_the_last_box_and_not_the_mangled_answer(cached):

@@ -95,7 +95,11 @@ GOLDEN: dict[str, dict[str, tuple[str, str]]] = {
     "livecodebench": {
         "right": ("```python\ndef f():\n    a, b = map(int, input().split())\n    print(a + b)\nf()\n```", "RRR"),
         "wrong": ("```python\nprint(3)\n```", "www"),
-        "unformatted": ("print(sum(map(int, input().split())))", "www"),
+        "unformatted": ("It adds two numbers:\nprint(sum(map(int, input().split())))\nThat is all.", "wRw"),
+        "unclosed": ("```python\nprint(sum(map(int, input().split())))", "wRw"),
+        "cut": ("```python\nprint(sum(map(int, input().spl", "www"),
+        "usage": ("```python\nprint(sum(map(int, input().split())))\n```\nIt prints\n```\n3\n```", "RRw"),
+        "thought": ("<think>\n```python\nprint(sum(map(int, input().split())))\n```\n</think>\nDone.", "wwR"),
         "truncated": ("<think>```python\nprint(sum(map(int, input().split())))\n```", "wwR"),
         "first_line": ("Okay.\n\n```python\nprint(sum(map(int, input().split())))\n```", "RRR"),
         "decimal": ("```python\nprint(float(sum(map(int, input().split()))))\n```", "RRw"),
@@ -124,7 +128,7 @@ GOLDEN: dict[str, dict[str, tuple[str, str]]] = {
     "ifeval": {
         "right": ("a cat is a small animal and it sleeps all day long", "RRR"),
         "wrong": ("A cat, a small animal", "www"),
-        "unformatted": ("Sure:\na cat is a small animal and it sleeps all day long", "wwR"),
+        "unformatted": ("Sure:\na cat is a small animal and it sleeps all day long", "wRR"),
         "truncated": ("<think>i have to use lower case letters only and no commas at all", "wwR"),
         "first_line": ("okay then:\na cat is a small animal and it sleeps all day long", "RRR"),
         "thought": ("<think>\nNo, no commas.\n</think>\na cat is a small animal and it sleeps all day long", "RRw"),

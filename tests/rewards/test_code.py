@@ -5,6 +5,7 @@ import pytest
 
 from rewards import sandbox, workers
 from rewards.code import extract, judge, same_text, same_value
+from rewards.programs import stated
 from rewards.sandbox.inside import plain
 from rewards.verdict import Task, Verdict
 
@@ -325,6 +326,40 @@ def test_bare_takes_what_stands_without_a_fence():
     assert verdict("print(sum(map(int, input().split())))", ADD, fenced=False, bare=True) == RIGHT
 
 
+ONE = "def f(x):\n    return x + 1\n"
+CLASS = "class Solution:\n    def f(self, x):\n        return x\n"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (f"```python\n{ONE}```", ONE),
+        (f"```python\n{ONE}```\nUse it:\n```python\nprint(f(3))\n```", ONE),
+        (f"```\n{ONE}```\nIt gives\n```text\n3\n```", ONE),
+        (f"```python\n{ONE}", ONE),  # the last fence is not closed
+        (f"```python\n{ONE}```\nBetter:\n```python\ndef f(x):\n    y = (x", ONE),  # the better one was cut off
+        (f"Sure, here it is.\n{ONE}That adds one.", ONE),
+        (f"Sure.\n{ONE}x = f(1) gives 2", ONE),
+        (f"import math\n\n{ONE}\nf = cached(f)\n", f"import math\n\n{ONE}\nf = cached(f)\n"),
+        (f"{ONE}\nBetter, I think:\n\n{ONE.replace('1', '2')}", ONE.replace("1", "2")),
+        (CLASS, CLASS),
+        ("def f(x):\n    y = x\n    return (y", None),
+        ("We add one to x, for example f(1) is 2.", None),
+        ("```python\nprint(3)\n```", "print(3)\n"),  # nothing complete: what the strict grade finds
+        ("", None),
+    ],
+)
+def test_the_last_complete_program_is_found_wherever_it_stands(response, code):
+    assert stated(response, "f") == code
+
+
+def test_a_program_without_a_name_has_to_call_something():
+    bare = "import sys\nprint(sum(map(int, sys.stdin.read().split())))"
+    assert stated(f"So:\n{bare}\nIt adds them.\n\n3\n7\n") == bare + "\n"
+    assert verdict(f"So:\n{bare}\nThat is all.", ADD, fenced=False, extraction="aware") == RIGHT
+    assert verdict(f"So:\n{bare}", ADD, fenced=False) == ("wrong", "no_answer")
+
+
 @pytest.mark.parametrize(
     "options", [{"timeout": 0}, {"timeout": float("nan")}, {"timeout": "9"}, {"timeout": True}, {"memory": 1}]
 )
@@ -367,8 +402,22 @@ def test_no_response_raises_and_extraction_is_linear():
         response = "".join(rng.choice(PIECES) for _ in range(rng.randrange(30)))
         for bare in (False, True):
             assert isinstance(judge(response, ADD, bare=bare), Verdict | Task)
+            stated(response, rng.choice(["", "f"]), bare)
     for piece in [*PIECES, "```a", "```\n", "```\n`", "``` `", "a`"]:
         judge(piece * (10**5 // len(piece)) + "`", ADD)
+    for piece in [
+        "(",
+        "-",
+        "lambda:",
+        "f(\n",
+        "if x:\n",
+        "a=",
+        '""',
+        "x = 1\ny y\n",
+        "a[",
+        "def f(x): pass\n\nwords\n",
+    ]:
+        stated(piece * (10**4 // len(piece)), "f")
 
 
 def test_workers_run_programs_beside_endless_ones():
