@@ -13,6 +13,7 @@ from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
+    "arithmetic": "data.arithmetic",
     "skills": "data.skills",
     "skills_tiny": "data.skills.tiny",
     "published": "data.published",
@@ -73,18 +74,18 @@ def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
         raise UserError(f"suite.{key}={names}", f"unknown: {', '.join(unknown)}", f"choose among {', '.join(held)}")
 
 
-def with_shots(suite: Suite, items: list[Item]) -> tuple[list[Item], dict[str, str]]:
-    """`suite.shots` worked examples before every item: its own, else items of the other split, never the item itself;
+def with_shots(suite: Suite, items: list[Item], count: int) -> tuple[list[Item], dict[str, str]]:
+    """`count` worked examples before every item: its own, else items of the other split, never the item itself;
     and of each benchmark that has none the reason."""
     named, pools = asked(suite), dict[str, list[tuple[str, str]]]()
     shown: list[Item] = []
     without: dict[str, str] = {}
     for item in items:
         if not item.shots and item.benchmark not in pools:
-            pools[item.benchmark] = _pool(named[item.benchmark], item.benchmark, suite)
+            pools[item.benchmark] = _pool(named[item.benchmark], item.benchmark, suite, count)
         shots = item.shots or tuple(one for one in pools[item.benchmark] if one[0] != item.prompt)
         if shots:
-            shown.append(replace(item, shots=shots[: suite.shots]))
+            shown.append(replace(item, shots=shots[:count]))
         else:
             without[item.benchmark] = "it has no worked examples to show"
     return shown, without
@@ -133,9 +134,9 @@ def _fault(item: Item, benchmark: str) -> str:
     return broken
 
 
-def _pool(own: Collection, benchmark: str, suite: Suite) -> list[tuple[str, str]]:
+def _pool(own: Collection, benchmark: str, suite: Suite, count: int) -> list[tuple[str, str]]:
     """Worked items of the split that is not scored, one more than are shown: one may be the item itself."""
-    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": suite.shots + 1})
+    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": count + 1})
     try:
         others = _items(own, benchmark, other)
     except Missing:

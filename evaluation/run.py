@@ -63,8 +63,12 @@ class Task:
         found, reasons = suites.found(self.suite)
         shown = [replace(item, shots=()) for item in found]
         if self.few_shots:
-            shown, without = suites.with_shots(self.suite, found)
+            shown, without = suites.with_shots(self.suite, found, self.suite.shots)
             reasons |= without
+        elif self.suite.num_fewshot:
+            having = suites.with_shots(self.suite, found, self.suite.num_fewshot)[0]
+            told = {(item.benchmark, item.id): item for item in having}
+            shown = [told.get((item.benchmark, item.id), item) for item in shown]
         groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
         return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 
@@ -114,8 +118,9 @@ def is_finished(task: Task) -> dict[str, Any] | None:
 
 def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
     """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
+    left_out = suites.FREE | (set() if suite.num_fewshot else {"num_fewshot"})  # as before this key was there
     own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude=suites.FREE),
+        "suite": suite.model_dump(mode="json", exclude=left_out),
         "model": model_digest,
         "step": step,
         "label": label,
