@@ -158,7 +158,15 @@ CONFIGURATION = (
     _locked("hooks", "functions when", "code of the user's own runs beside one arm and not beside the other"),
     _harmless("hooks", "where", "the same weights are measured, in another process"),
     _locked("drift", "measures when", "one arm's drift is measured where the other's is not"),
+    _locked("drift", "representation_items representation_as_published", "shifts are of other texts"),
     _harmless("drift", "where", "the same weights are measured, in another process"),
+    _locked(
+        "drift", "tokens_items tokens_shifted_rank", "token shift is measured on other texts, or counted otherwise"
+    ),
+    _harmless("drift", "tokens_top", "how many words are listed"),
+    _locked(
+        "drift", "distance_prompts distance_samples distance_max_new_tokens", "the distance is that on other texts"
+    ),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )

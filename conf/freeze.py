@@ -38,7 +38,8 @@ def write(configuration: Configuration, path: Path | str) -> None:
 
 def read(path: Path | str) -> Configuration:
     """The configuration frozen in `path`; UserError where a key is unknown or a value impossible."""
-    return validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is, ten times as fast
+    return validate(yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader))
 
 
 def digest(path: Path | str) -> str:

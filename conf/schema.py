@@ -249,6 +249,14 @@ class Drift(Section):
     measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
     when: list[Moment] = ["save"]
     where: Where = "after"
+    representation_items: Annotated[int, Field(ge=4)] = 100  # prompts a benchmark, and of what was trained on
+    representation_as_published: bool = False  # the published way beside: padding averaged in, no template, 128 tokens
+    tokens_items: Positive = 20  # first items of each benchmark whose greedy responses are compared token by token
+    tokens_shifted_rank: Positive = 1  # a token is shifted where the base ranks it below this
+    tokens_top: Positive = 40  # words listed by how often they are shifted, and as many by how far
+    distance_prompts: Positive = 64  # first training prompts on which the distance from the base is measured
+    distance_samples: Positive = 1  # responses a prompt, each model's own, at temperature 1
+    distance_max_new_tokens: Annotated[int, Field(ge=0)] = 0  # of such a response; 0: data.max_completion_length
 
 
 class Slurm(Section):

@@ -6,6 +6,8 @@ _HOMES = {
     "pass_at_k": "evaluation.statistics",
     "transfer_index": "evaluation.transfer",
     "TransferIndex": "evaluation.transfer",
+    "representation_shift": "evaluation.representation",
+    "token_shift": "evaluation.tokens",
     "evaluate": "evaluation.run",
     "write_report": "evaluation.report",
 }

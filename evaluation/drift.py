@@ -18,8 +18,16 @@ from conf.schema import Configuration
 from evaluation.scores import GREEDY
 
 # name -> module of evaluation/ whose `measure(pair)` makes it
-MEASURES: dict[str, str] = {}
-COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason")
+MEASURES: dict[str, str] = {
+    "tokens": "tokens",
+    "distance": "distance",
+    "representation": "representation",
+    "weights": "weights",
+}
+COLUMNS = (
+    *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
+    *("reference", "completion_tokens"),
+)
 
 
 @dataclass(frozen=True)

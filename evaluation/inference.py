@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from evaluation.rounding import fixed
 from evaluation.statistics import Array
 
 SEEDS = 3  # fewer say nothing of other seeds
@@ -95,15 +96,16 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 def words(tuned: str, base: str, what: str, found: Estimate, adjusted: float) -> str:
     """One sentence in points: what `tuned` gained or lost against `base` on `what`; `adjusted` is its corrected p."""
     points = [100 * value for value in (found.difference, found.low, found.high)]
-    size, low, high = abs(points[0]), *sorted(abs(value) for value in points[1:])
     seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
     basis = seeds if found.over_seeds else f"{seeds}, so of these checkpoints only"
     if np.isnan(adjusted) or adjusted >= 1 - LEVEL or points[1] <= 0 <= points[2]:
-        told = f"{points[0]:+.1f} points, 95% interval {points[1]:+.1f} to {points[2]:+.1f}, {basis}"
+        size, low, high = (fixed(value, sign=True) for value in points)
+        told = f"{size} points, 95% interval {low} to {high}, {basis}"
         return f"{tuned} and {base} are not shown to differ on {what} ({told})."
     rose = points[0] > 0
+    size, low, high = (fixed(value) for value in (abs(points[0]), *sorted(abs(value) for value in points[1:])))
     if base == "base":
-        told = f"{tuned} {'gained' if rose else 'lost'} {size:.1f} points on {what}"
+        told = f"{tuned} {'gained' if rose else 'lost'} {size} points on {what}"
     else:
-        told = f"{tuned} stands {size:.1f} points {'above' if rose else 'below'} {base} on {what}"
-    return f"{told} (95% interval {low:.1f} to {high:.1f}, {basis})."
+        told = f"{tuned} stands {size} points {'above' if rose else 'below'} {base} on {what}"
+    return f"{told} (95% interval {low} to {high}, {basis})."

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from evaluation.statistics import Array, group_draws, interval, mean_interval, pass_at_k, wilson
 
@@ -30,25 +32,34 @@ class ItemScores:
         return np.divide(self.right, self.total, out=np.full(len(self.ids), np.nan), where=self.total > 0)
 
 
-def item_scores(columns: Columns) -> dict[str, ItemScores]:
-    """Per benchmark, in order of first appearance, from the columns of items.parquet."""
-    found: dict[str, tuple[str, dict[str, list[float]]]] = {}
-    rows = zip(*(columns[name] for name in ("benchmark", "group", "item", "sample", "outcome")), strict=True)
-    for benchmark, group, item, sample, outcome in rows:
-        cell = found.setdefault(benchmark, (group, {}))[1].setdefault(item, [np.nan, 0.0, 0.0])
-        if outcome == "unscorable":
-            continue
-        if sample == GREEDY:
-            cell[0] = float(outcome == "right")
-        else:
-            cell[1] += outcome == "right"
-            cell[2] += 1
-    return {name: _item_scores(group, cells) for name, (group, cells) in found.items()}
+def item_scores(columns: Columns | pa.Table) -> dict[str, ItemScores]:
+    """Per benchmark, benchmarks and items in order of first appearance, from the columns of items.parquet."""
+    names, benchmark = _coded(columns["benchmark"])
+    groups, group = _coded(columns["group"])
+    items, item = _coded(columns["item"])
+    outcomes, outcome = _coded(columns["outcome"])
+    sample = np.asarray(columns["sample"], dtype=np.int64)
+    kinds = {name: code for code, name in enumerate(outcomes)}
+    scorable, right = outcome != kinds.get("unscorable", -1), outcome == kinds.get("right", -1)
+    found = {}
+    for code, name in enumerate(names):
+        own = benchmark == code
+        ids, place = _coded(pa.array(item[own]))
+        right_own, scored, first = right[own], scorable[own], sample[own] == GREEDY
+        greedy = np.full(len(ids), np.nan)
+        greedy[place[scored & first]] = right_own[scored & first]
+        drawn = scored & ~first
+        total = np.bincount(place[drawn], minlength=len(ids)).astype(np.float64)
+        hits = np.bincount(place[drawn & right_own], minlength=len(ids)).astype(np.float64)
+        found[name] = ItemScores(groups[group[own][0]], [items[i] for i in ids], greedy, hits, total)
+    return found
 
 
-def _item_scores(group: str, cells: Mapping[str, Sequence[float]]) -> ItemScores:
-    table = np.array(list(cells.values()), dtype=np.float64)
-    return ItemScores(group, list(cells), table[:, 0], table[:, 1], table[:, 2])
+def _coded(values: Any) -> tuple[list[Any], NDArray[np.int64]]:
+    """Distinct values in order of first appearance, and the number of each row's."""
+    array = pa.chunked_array([pa.array(values)]) if not isinstance(values, pa.ChunkedArray) else values
+    found = array.combine_chunks().dictionary_encode()
+    return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def by_group(items: Mapping[str, ItemScores]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Z95 = 1.959963984540054  # the 0.975 quantile of the standard normal
+CHUNK = 2**22  # items drawn at a time
 DRAWS = 2000  # bootstrap resamples: the end of a 95% interval moves by about a twentieth of its width
 
 
@@ -47,14 +48,21 @@ def resampled_means(values: Array, seed: int = 0, draws: int = DRAWS) -> Array:
     count = values.shape[-1]
     if count == 0:
         raise ValueError("resampled_means: no items to draw from")
-    return values @ _weights(count, seed, draws).T
+    drawn = _drawn(count, seed, draws)
+    rows = max(1, CHUNK // count)  # resamples at a time, so that memory is a chunk's
+    means = [values @ drawn[start : start + rows].T.astype(np.float64) for start in range(0, draws, rows)]
+    return np.concatenate(means, axis=-1) / count
 
 
-@lru_cache(maxsize=4)  # the same draws serve every measure of a benchmark, and most benchmarks
-def _weights(count: int, seed: int, draws: int) -> Array:
-    """How much each of `count` items weighs in each resample: [draws, items]."""
+@lru_cache(maxsize=48)  # the same draws serve every model and measure of a benchmark
+def _drawn(count: int, seed: int, draws: int) -> NDArray[np.unsignedinteger]:
+    """How often each of `count` items is in each resample: [draws, items], a byte each where that is enough."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(count, np.full(count, 1.0 / count), size=draws) / count
+    rows = max(1, CHUNK // count)
+    shares = np.full(count, 1.0 / count)
+    parts = [rng.multinomial(count, shares, size=min(rows, draws - at)) for at in range(0, draws, rows)]
+    small = np.uint8 if max(int(part.max()) for part in parts) < 256 else np.uint32
+    return np.concatenate([part.astype(small) for part in parts])
 
 
 def group_draws(benchmarks: Sequence[Array], seed: int = 0, draws: int = DRAWS) -> Array:

@@ -8,6 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from conf.control import CONFOUND, DERIVED, HARMLESS, TABLE, TREATMENT, Entry
 from conf.errors import UserError
 from conf.files import write_json
@@ -21,6 +23,7 @@ TITLES = {
     HARMLESS: "Harmless: does not enter the result",
     CONFOUND: "Confound: may explain the result",
 }
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError)  # what a damaged file raises
 SHORT = 24  # characters shown of a digest
 FEW = 4  # runs named one by one, and keys shown one by one
 Row = dict[str, Any]
@@ -47,11 +50,15 @@ def write(experiment: Path) -> dict[str, Any] | None:
     try:
         found = audit(runs)
     except UserError as error:
-        (experiment / "audit.json").unlink(missing_ok=True)
-        print(f"not audited: {error.given}: {error.why}", flush=True)
-        return None
-    write_json(experiment / "audit.json", found)
-    return found
+        why = f"{error.given}: {error.why}"
+    except DAMAGED as error:
+        why = f"a file of a run cannot be read: {' '.join(str(error).split())[:200]}"
+    else:
+        write_json(experiment / "audit.json", found)
+        return found
+    (experiment / "audit.json").unlink(missing_ok=True)
+    print(f"not audited: {why}", flush=True)
+    return None
 
 
 def place(folders: list[Path]) -> Path:

@@ -32,11 +32,20 @@ def write(configuration: Configuration, usage: Usage, again: bool = False) -> Pa
     if again or not _current(folder, page):
         (folder / "report").mkdir(exist_ok=True)
         audit.write(folder)
-        card.refresh(folder)
+        _refresh_cards(folder)
         job = python_job("report", "launch.stage", ["report", str(folder)], folder / "report", configuration)
         with progress(0) as display:
             run_pool([job], 1, display, usage)
     return page.resolve()
+
+
+def _refresh_cards(folder: Path) -> None:
+    """Model cards tell the new audit; that of a run with a damaged file stays as it is."""
+    try:
+        card.refresh(folder)
+    except (UserError, *audit.DAMAGED) as error:
+        said = " ".join(str(error).split())[:200]
+        print(f"not all model cards were written anew: a file of a run cannot be read: {said}", flush=True)
 
 
 def _current(folder: Path, page: Path) -> bool:

@@ -6,7 +6,7 @@ sum over the vocabulary. `k3` is base/pi - 1 - log(base/pi) of the response's ow
 teacher's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,13 +16,10 @@ from torch.nn.functional import linear, pad
 
 from models.draws import NUMBERS
 from models.generation import evaluating
-from models.slots import parameters
+from models.states import Head, bare, head, scales, states
 from train import sharded
 
 EXACT, K3 = "kl_base/exact", "kl_base/k3"
-SCALED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier", "lm_head_multiplier")
-
-Head = Callable[[torch.Tensor], torch.Tensor]  # hidden states [..., hidden size] -> logits [..., vocabulary]
 
 
 @torch.no_grad()
@@ -47,61 +44,30 @@ def divergence(
 
 
 def _divergence(
-    policy: Any, base: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int, states: int
+    policy: Any, base: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int, at_a_time: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the last `kept` tokens [rows, kept], in pieces of so many states."""
-    hidden = [_hidden(one, ids, attention, kept).flatten(0, 1) for one in (policy, base)]
+    """Of the last `kept` tokens [rows, kept], in pieces of so many states at a time."""
+    hidden = [states(one, ids, attention)[:, -kept - 1 : -1].flatten(0, 1) for one in (policy, base)]
     chosen = ids[:, -kept:].reshape(-1)
     with ExitStack() as stack:
         heads = [stack.enter_context(_head(one)) for one in (policy, base)]
         found = []
-        for begin in range(0, len(chosen), states):
-            here = slice(begin, begin + states)
-            now, before = (head(own[here]).float().log_softmax(-1) for head, own in zip(heads, hidden, strict=True))
+        for begin in range(0, len(chosen), at_a_time):
+            here = slice(begin, begin + at_a_time)
+            now, before = (one(own[here]).float().log_softmax(-1) for one, own in zip(heads, hidden, strict=True))
             drift = (before - now).gather(-1, chosen[here, None])[:, 0]
             found.append(((now.exp() * (now - before)).sum(-1), drift.exp() - drift - 1))
     exact, k3 = (torch.cat(parts).view(len(ids), kept) for parts in zip(*found, strict=True))
     return exact, k3
 
 
-def _hidden(model: Any, ids: torch.Tensor, attention: torch.Tensor, kept: int) -> torch.Tensor:
-    """Hidden states [rows, kept, hidden size] that the last `kept` tokens were chosen from, of one whole pass; logits
-    [rows, kept, vocabulary] where the model scales them on the way."""
-    decoder = _decoder(model)
-    if _scales(decoder):
-        logits: torch.Tensor = model(input_ids=ids, attention_mask=attention).logits
-        return logits[:, -kept - 1 : -1]
-    seen: list[torch.Tensor] = []
-    hook = decoder.base_model.register_forward_hook(lambda *call: seen.append(call[2][0]))
-    some = {"logits_to_keep": 1} if "logits_to_keep" in parameters(decoder) else {}
-    try:
-        model(input_ids=ids, attention_mask=attention, **some)
-    finally:
-        hook.remove()
-    return seen[0][:, -kept - 1 : -1]
-
-
 @contextmanager
 def _head(model: Any) -> Iterator[Head]:
-    """What makes logits of `_hidden`, the same in every process."""
-    decoder = _decoder(model)
-    head = decoder.get_output_embeddings()
-    if _scales(decoder):
-        yield lambda logits: logits
-    elif type(head) is Linear and sharded.spread(head):  # a call of the module would take it apart again
-        with sharded.gathered(head):
-            yield lambda hidden: linear(hidden, head.weight, head.bias)
+    """What makes logits of `states`, the same in every process."""
+    decoder = bare(model)
+    own = decoder.get_output_embeddings()
+    if type(own) is Linear and sharded.spread(own) and not scales(decoder):
+        with sharded.gathered(own):  # a call of the module would take it apart again
+            yield lambda hidden: linear(hidden, own.weight, own.bias)
     else:
-        yield head
-
-
-def _scales(decoder: Any) -> bool:
-    """Whether logits are more than the head makes of hidden states."""
-    config = decoder.config.get_text_config()
-    return any(getattr(config, name, None) not in (None, 1.0) for name in SCALED)
-
-
-def _decoder(model: Any) -> Any:
-    """The model itself, out of DeepSpeed's engine and of an adapter."""
-    bare = getattr(model, "module", model)
-    return bare.get_base_model() if hasattr(bare, "get_base_model") else bare
+        yield head(model)

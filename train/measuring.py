@@ -145,7 +145,7 @@ def measure(
     UserError on a full disk, where a function changed the model, and on a user's mistake before training begins.
     """
     failed = []
-    base = functools.cache(lambda: _base(configuration))  # one for all measures of drift
+    base = functools.cache(lambda: _base(configuration, model))  # one for all measures of drift
     for one in measurements:
         start = time.time()
         try:
@@ -212,10 +212,12 @@ def _call(configuration: Configuration, place: Place, one: Measurement, model: A
     write_json(out / RESULT, {"step": place.step, "values": values, "seconds": round(time.monotonic() - start, 3)})
 
 
-def _base(configuration: Configuration) -> Any:
+def _base(configuration: Configuration, model: Any) -> Any:
+    """In the type that `model` is held in: what is rounded in one of them alone would pass for drift."""
     from models.loading import load_configured
 
-    return load_configured(configuration, configuration.model.path, read_only=True)[0]
+    as_trained = str(model.dtype) == f"torch.{configuration.model.dtype}"
+    return load_configured(configuration, configuration.model.path, read_only=not as_trained)[0]
 
 
 def _drift(configuration: Configuration, place: Place, one: Measurement, base: Any, model: Any, tokenizer: Any) -> None:

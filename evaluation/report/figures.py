@@ -9,50 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from evaluation.report import draw_transfer
+from evaluation.report.style import (
+    ARM_COLORS,
+    BASE_COLOR,
+    FEW_ARMS,
+    GROUP_NAMES,
+    STRATEGY_COLORS,
+    STYLE,
+    UNIT_NAMES,
+    colors,
+    legend,
+    panels_of,
+)
 from evaluation.report.training import CURVES
 
 matplotlib.use("Agg")
-
-GROUP_NAMES = {"math": "Math", "other_reasoning": "Other reasoning", "non_reasoning": "Non-reasoning"}
-UNIT_NAMES = {
-    "prompts": "prompts shown",
-    "trained_tokens": "tokens trained",
-    "flops": "FLOPs",
-    "device_seconds": "device seconds",
-}
-BASE_COLOR = "#6b7280"
-ARM_COLORS = (
-    *("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86"),
-    *("#8a6d1b", "#d36fa6", "#5aa9e6", "#8bb83f", "#5d4037", "#e0a100"),
-)
-PANELS = 5  # side by side
-LEGEND_INCHES = 1.6  # a name in a legend takes
-FEW_ARMS = 4  # up to which a figure or table gives every benchmark, checkpoint or rate of every arm its place
-STRATEGY_COLORS = {
-    "direct": "#b9c2cf",
-    "steps": "#1f5fa8",
-    "careless": "#d9a441",
-    "teacher": "#c2571a",
-    "other": "#8b8f98",
-}
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": "#374151",
-    "axes.titlesize": 10,
-    "axes.titlecolor": "#111827",
-    "xtick.color": "#6b7280",
-    "ytick.color": "#6b7280",
-    "axes.grid": True,
-    "grid.color": "#e5e7eb",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "paribus",
-}
 
 
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
@@ -66,6 +38,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "strategies": strategies,
         "skills": skills,
         "front": front,
+        "transfer": draw_transfer.transfer,
     }
     paths = {}
     with matplotlib.rc_context(STYLE):
@@ -75,15 +48,12 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
                 (folder / f"{name}.{ending}").unlink(missing_ok=True)
             if figure is None:
                 continue
+            figure.draw_without_rendering()  # laid out once, for both files
+            figure.set_layout_engine("none")
             figure.savefig(folder / f"{name}.png", dpi=150)
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
             paths[name] = folder / f"{name}.svg"
     return paths
-
-
-def colors(results: dict[str, Any]) -> dict[str, str]:
-    """One colour a model, the same in every figure."""
-    return {"base": BASE_COLOR} | {arm: ARM_COLORS[i % len(ARM_COLORS)] for i, arm in enumerate(results["arms"])}
 
 
 def gains(results: dict[str, Any]) -> Figure:
@@ -115,7 +85,7 @@ def gains(results: dict[str, Any]) -> Figure:
 def _gains_by_group(results: dict[str, Any]) -> Figure:
     """One panel a group, one row an arm; the group's mean with its interval, and its benchmarks small."""
     arms, color = list(results["arms"]), colors(results)
-    figure, panels = _panels(results["groups"])
+    figure, panels = panels_of(results["groups"])
     figure.set_figheight(1.0 + 0.3 * len(arms))
     for axes, group in zip(panels, results["groups"], strict=True):
         for row, arm in enumerate(arms):
@@ -144,7 +114,7 @@ def _rule_off_groups(axes: Axes, results: dict[str, Any]) -> None:
 
 def steps(results: dict[str, Any]) -> Figure:
     """Greedy group score against step: mean over seeds, and each seed thin beside it."""
-    figure, panels = _panels(results["groups"])
+    figure, panels = panels_of(results["groups"])
     color = colors(results)
     for axes, group in zip(panels, results["groups"], strict=True):
         axes.axhline(
@@ -162,7 +132,7 @@ def steps(results: dict[str, Any]) -> Figure:
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("greedy score (%)")
-    _legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -196,7 +166,7 @@ def training(results: dict[str, Any]) -> Figure | None:
             axes.set_ylim(bottom=0)
     for axes in panels[len(found) :]:
         axes.set_visible(False)
-    _legend(figure, max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0])))
+    legend(figure, max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0])))
     return figure
 
 
@@ -220,7 +190,7 @@ def spending(results: dict[str, Any]) -> Figure | None:
         axes.set_xlabel(UNIT_NAMES[unit])
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.xaxis.set_major_locator(MaxNLocator(4))
-    _legend(figure, panels[0][0])
+    legend(figure, panels[0][0])
     return figure
 
 
@@ -242,7 +212,7 @@ def pass_at_k(results: dict[str, Any]) -> Figure | None:
     """pass@k of the base and of each arm's last checkpoint."""
     if not any(results["pass_at_k"]["base"].values()):
         return None
-    figure, panels = _panels(results["groups"])
+    figure, panels = panels_of(results["groups"])
     color = colors(results)
     for axes, group in zip(panels, results["groups"], strict=True):
         for label, groups in results["pass_at_k"].items():
@@ -263,7 +233,7 @@ def pass_at_k(results: dict[str, Any]) -> Figure | None:
         axes.set_xlabel("k")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("pass@k (%)")
-    _legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -271,7 +241,7 @@ def strategies(results: dict[str, Any]) -> Figure | None:
     """Share of each way of answering the math items, by checkpoint."""
     if not results["strategies"]:
         return None
-    figure, panels = _panels(list(results["strategies"]), {})
+    figure, panels = panels_of(list(results["strategies"]), {})
     names = list(dict.fromkeys(n for steps_ in results["strategies"].values() for mix in steps_.values() for n in mix))
     names.sort(key=lambda name: list(STRATEGY_COLORS).index(name) if name in STRATEGY_COLORS else 99)
     for axes, by_step in zip(panels, results["strategies"].values(), strict=True):
@@ -285,7 +255,7 @@ def strategies(results: dict[str, Any]) -> Figure | None:
         axes.set_xlabel("step")
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("share of math responses (%)")
-    _legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -295,7 +265,7 @@ def skills(results: dict[str, Any]) -> Figure | None:
     if found is None:
         return None
     names = list(next(iter(found["steps"].values()))[0]["skills"])
-    figure, panels = _panels(names, {name: name.replace("_", " ").capitalize() for name in names})
+    figure, panels = panels_of(names, {name: name.replace("_", " ").capitalize() for name in names})
     color = colors(results)
     for axes, name in zip(panels, names, strict=True):
         axes.axhline(found["profiles"]["base"]["skills"][name]["score"], color=BASE_COLOR, linewidth=1, linestyle="--")
@@ -307,7 +277,7 @@ def skills(results: dict[str, Any]) -> Figure | None:
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("greedy score (%)")
-    _legend(figure, panels[0])
+    legend(figure, panels[0])
     return figure
 
 
@@ -344,24 +314,3 @@ def front(results: dict[str, Any]) -> Figure | None:
     axes.margins(0.1)
     figure.legend(loc="outside upper right", ncols=4)
     return figure
-
-
-def _panels(titles: list[str], names: dict[str, str] | None = None) -> tuple[Figure, list[Axes]]:
-    """A panel a title, PANELS a row at most."""
-    columns, rows = min(len(titles), PANELS), -(-len(titles) // PANELS)
-    width = 2.9 if len(titles) <= FEW_ARMS else 1.9
-    figure = Figure(figsize=(max(width * columns, 4.2), 3.1 if rows == 1 else 2.3 * rows + 0.5), layout="constrained")
-    panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
-    for axes in panels[len(titles) :]:
-        axes.set_visible(False)
-    for axes, title in zip(panels, titles, strict=False):
-        axes.set_title((GROUP_NAMES if names is None else names).get(title, title), loc="left", fontweight="bold")
-    return figure, panels[: len(titles)]
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Below the panels, in as many lines as the figure's width asks for."""
-    handles, labels = axes.get_legend_handles_labels()
-    columns = max(1, min(len(labels), int(figure.get_figwidth() / LEGEND_INCHES)))
-    figure.set_figheight(figure.get_figheight() + 0.17 * (-(-len(labels) // columns) - 1))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -1,6 +1,6 @@
-"""Base and arms side by side: scores, paired differences and transfer, arms averaged over their seeds."""
+"""Base and arms side by side: scores and paired differences, arms averaged over their seeds."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,8 @@ import numpy as np
 from evaluation.report.read import Evaluation
 from evaluation.scores import mean_of
 from evaluation.statistics import Array, group_draws, interval, mean_interval
-from evaluation.transfer import MATH, transfer_index, transfer_interval
 
 MEASURES = ("greedy", "sampled")
-FORMULAS = {"signed_root": "per_model", "relative": "none"}  # formula -> scale, both as printed
 
 
 @dataclass(frozen=True)
@@ -56,21 +54,6 @@ def differences(one: Side, other: Side) -> dict[str, Any]:
             )
         for group, gap in gaps.items():
             found["groups"].setdefault(group, {})[measure] = _difference(one, other, "groups", group, measure, gap)
-    return found
-
-
-def transfer(base: Side, tuned: Side, measure: str) -> dict[str, Any]:
-    """Both printed formulas: index, TI, its interval over items, and the reason where undefined."""
-    before, after = _points(base, measure), _points(tuned, measure)
-    if MATH not in before or before.keys() != after.keys():
-        return {}
-    left, right = _shares(base, tuned, measure)
-    found = {}
-    for formula, scale in FORMULAS.items():
-        result = transfer_index(before, after, formula, scale)
-        bounds = transfer_interval(left, right, formula, scale)
-        found[formula] = {key: value for key, value in asdict(result).items() if key != "gain"}
-        found[formula]["interval"] = {group: asdict(bound) for group, bound in bounds.items()}
     return found
 
 
@@ -134,25 +117,6 @@ def _difference(
     a, b = (each.scores[kind][name][measure]["score"] for each in (one, other))
     low, high = interval(100 * group_draws(gaps)) if all(len(gap) for gap in gaps) else (None, None)
     return {"difference": None if a is None or b is None else b - a, "low": low, "high": high}
-
-
-def _points(one: Side, measure: str) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for name, group in one.benchmarks.items():
-        score = one.scores["benchmarks"][name][measure]["score"]
-        if score is not None:
-            found.setdefault(group, {})[name] = score
-    return found
-
-
-def _shares(base: Side, tuned: Side, measure: str) -> tuple[dict[str, dict[str, Array]], dict[str, dict[str, Array]]]:
-    left: dict[str, dict[str, Array]] = {}
-    right: dict[str, dict[str, Array]] = {}
-    for name, group in base.benchmarks.items():
-        one, other = _paired(base, tuned, measure, name)
-        if len(one):
-            left.setdefault(group, {})[name], right.setdefault(group, {})[name] = one, other
-    return left, right
 
 
 def _array(items: dict[str, float]) -> Array:

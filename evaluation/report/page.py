@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
 from evaluation.report.overview import KL_STEPS
+from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 FEW_RUNS = 8  # shown one by one in the budgets' tables without a click
@@ -30,7 +31,12 @@ SECTIONS = {
     "forms": "Ability and form",
     "counts": "What could not be scored",
 }
-FORMULA_NAMES = {"signed_root": "signed_root (as printed in v2)", "relative": "relative (v1)"}
+TRANSFER_FORMS = {
+    "none": "no sigma",
+    "signed_root": "signed_root, as printed in v2",
+    "published": "published, sigma fitted",
+    "relative": "relative, v1",
+}
 
 
 def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
@@ -54,7 +60,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         figures={name: _data_uri(path) for name, path in figures.items()},
         colors=colors(results),
         group_names=GROUP_NAMES,
-        formula_names=FORMULA_NAMES,
+        transfer_forms=TRANSFER_FORMS,
         unit_names=UNIT_NAMES,
         few_arms=FEW_ARMS,
         few_runs=FEW_RUNS,
@@ -70,12 +76,12 @@ def _data_uri(path: Path) -> str:
 
 def points(value: float | None, digits: int = 1) -> str:
     """A score or bound; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits).replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 1) -> str:
     """A difference with its sign."""
-    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+    return "–" if value is None else fixed(value, digits, sign=True).replace("-", "−")
 
 
 def count(value: float | None) -> str:

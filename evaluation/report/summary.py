@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures, profiles
+from evaluation.report import beside, budgets, measures, profiles, transfer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
 from evaluation.report.read import Experiment, Run
@@ -28,7 +28,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
-    return {
+    found = {
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
         "model": experiment.runs[0].configuration.model.path,
@@ -49,9 +49,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
         "verdicts": verdicts(experiment, benchmarks, pairs),
         "claim": claim(experiment),
-        "transfer": {
-            arm: {m: measures.transfer(sides[BASE], sides[arm], m) for m in MEASURES} for arm in experiment.arms
-        },
+        "transfer": transfer.transfer(experiment, benchmarks),
+        "transfer_steps": transfer.along(experiment, benchmarks),
+        "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
         "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "training": curves(experiment),
@@ -70,6 +70,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},
     }
+    return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
 def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict[str, Any]]]:
@@ -121,8 +122,10 @@ def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict
 
 
 def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:
-    """The plain mean over the shared benchmarks of the group that this evaluation has."""
-    own = [name for name, where in benchmarks.items() if where == group and name in scores["benchmarks"]]
+    """The plain mean over the shared benchmarks of the group; None where this evaluation lacks one of them."""
+    own = [name for name, where in benchmarks.items() if where == group]
+    if any(name not in scores["benchmarks"] for name in own):
+        return None
     return mean_of([scores["benchmarks"][name][measure]["score"] for name in own])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
+from evaluation.report import tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -30,7 +31,8 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
-        "transfer": _transfer(results),
+        "transfer": tables_transfer.transfer(results),
+        "transfer_steps": tables_transfer.steps(results),
         "budgets": iter(results["budgets"]),
         "spending": _spending(results),
         "pass_at_k": _pass_at_k(results),
@@ -133,17 +135,6 @@ def _gains(results: dict[str, Any]) -> Rows:
                         "measure": measure,
                         **cell,
                     }
-
-
-def _transfer(results: dict[str, Any]) -> Rows:
-    for arm, by_measure in results["transfer"].items():
-        for measure, formulas in by_measure.items():
-            for formula, found in formulas.items():
-                for group, index in found["index"].items():
-                    about = {"arm": arm, "measure": measure, "formula": formula, "group": group, "index": index}
-                    bounds = found["interval"].get(group, {})
-                    about |= {"sigma": found["sigma"][group], "ti": found["ti"].get(group), **bounds}
-                    yield about | {"reason": found["reason"].get(group, "")}
 
 
 def _pass_at_k(results: dict[str, Any]) -> Rows:

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from conf import freeze
 from conf.files import write_json
 from conf.schema import Configuration
+from evaluation.report import write_results
+from evaluation.report.page import render
 from evaluation.summing import all_scores
 
 BENCHMARKS = {
@@ -133,6 +135,11 @@ def write_experiment(root: Path, seeds=(0,), say=None) -> Path:
         {"counts": {"loaded": 963, "rows_for_policy_arms": 960, "rows_for_teacher_arms": 950}},
     )
     return root
+
+
+def write_page(root: Path) -> str:
+    """The page without its figures, which take most of the time; results.json and tables/ are written."""
+    return render(write_results(root), {})
 
 
 def write_sweep(root: Path) -> None:

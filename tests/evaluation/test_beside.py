@@ -5,8 +5,7 @@ import csv
 import pytest
 
 from conf.files import read_json, write_json
-from evaluation.report import write_report
-from tests.evaluation.folders import skill, write_evaluation, write_experiment
+from tests.evaluation.folders import skill, write_evaluation, write_experiment, write_page
 
 MORE = {"chess": "other_reasoning", "manners": "non_reasoning"}
 
@@ -29,7 +28,7 @@ def test_suites_functions_and_failures_are_shown(tmp_path):
     failed = root / "arms/grpo/seed-1/evaluation/step-000040/suites/hard"
     failed.mkdir()
     write_json(failed / "failed.json", failure)
-    page = write_report(root).read_text()
+    page = write_page(root)
     results = read_json(root / "report/results.json")
     own = results["suites"]["more"]
     scored = {label: own["scores"][label]["benchmarks"]["chess"]["greedy"]["score"] for label in own["scores"]}
@@ -53,12 +52,12 @@ def test_a_suite_that_one_model_lacks_is_named_with_it(tmp_path):
     root = write_experiment(tmp_path / "tiny")
     for folder in evaluations(root)[:2]:
         write_evaluation(folder / "suites/more", 40, skill(0, 0.5, 0.5), 0, benchmarks=MORE)
-    page = write_report(root).read_text()
+    page = write_page(root)
     assert read_json(root / "report/results.json")["suites"]["more"]["lacking"] == ["sft"]
     assert "No score at the compared checkpoint of sft" in page
 
 
 @pytest.mark.slow
 def test_without_any_the_page_has_no_such_part(tmp_path):
-    page = write_report(write_experiment(tmp_path / "tiny")).read_text()
+    page = write_page(write_experiment(tmp_path / "tiny"))
     assert 'id="beside"' not in page and "failed" not in page.split("<footer>")[0].split("</style>")[1]

@@ -9,10 +9,10 @@ import pytest
 
 from conf import freeze, sweeps
 from conf.files import read_json, read_jsonl, write_json
-from evaluation.report import write_report
+from evaluation.report.figures import write_figures
 from evaluation.report.overview import rate_of
 from evaluation.report.read import read_experiment
-from tests.evaluation.folders import RECIPES, configuration, skill, write_evaluation, write_rows, write_run
+from tests.evaluation.folders import RECIPES, configuration, skill, write_evaluation, write_page, write_rows, write_run
 
 ARMS = ["sft", "iterative_rft", "offpolicy_rl", "grpo", "grpo_kl", "grpo_random_reward", "sft_format_only"]
 GROUPED = {"data": {"targets_per_prompt": 4, "teacher_mistakes": 0.25}}
@@ -78,12 +78,12 @@ def many(tmp_path_factory):
     (root.parent / "many-sweep").mkdir()
     settings = {"seeds": [100], "settings": sweeps.settings(made, LOCK)}
     write_json(root.parent / "many-sweep/sweep.json", sweep | settings)
-    return root, write_report(root)
+    return root, write_page(root)
 
 
 def test_first_table_has_a_row_an_arm_in_the_experiments_order(many):
-    _, index = many
-    rows = FirstTable(index.read_text()).rows
+    _, page = many
+    rows = FirstTable(page).rows
     names = ["".join(row[0].split()) for row in rows]
     assert names == ["base", *ARMS]
     cells = {
@@ -127,16 +127,24 @@ def test_lengths_costs_and_drift_are_those_of_the_files(many):
 
 
 def test_page_of_many_arms_is_whole(many):
-    root, index = many
-    text = index.read_text()
+    root, page = many
+    text = page
     assert f"<title>many: {len(ARMS)} arms" in text
     assert "sft_format_only: no learning rate was chosen by the sweep" in text
     digest = freeze.digest(root.parent / "many-sweep/sweep.json")
     assert digest[:12] in text and read_json(root / "report/results.json")["overview"]["sweep"]["digest"] == digest
     pairs = [(one["from"], one["to"]) for one in read_json(root / "report/results.json")["between"]]
     assert pairs == [("sft", arm) for arm in ARMS[1:]]
-    for name in ("gains", "steps", "strategies", "front", "pass_at_k"):
-        assert (root / f"report/figures/{name}.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_many_arms_have_their_figures(many):
+    root, _ = many
+    folder = root / "report/figures"
+    folder.mkdir()
+    found = write_figures(read_json(root / "report/results.json"), folder)
+    assert {"gains", "steps", "strategies", "front", "pass_at_k"} <= set(found)
+    assert all((folder / f"{name}.png").stat().st_size > 1000 for name in found)
 
 
 def verdict(root, sweep, arm="grpo_kl", lock=None):

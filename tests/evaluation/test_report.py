@@ -9,9 +9,17 @@ import pytest
 
 from conf.errors import UserError
 from conf.files import read_json, read_jsonl, write_json
-from evaluation.report import write_report
+from evaluation.report import figures, write_report
 from evaluation.report.setting import front
-from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_run, write_sweep
+from tests.evaluation.folders import (
+    BENCHMARKS,
+    skill,
+    write_evaluation,
+    write_experiment,
+    write_page,
+    write_run,
+    write_sweep,
+)
 
 HOSTILE = '<script>alert(1)</script></td></pre><img src=x onerror="alert(2)">\u202e{{ 7 * 7 }}{% raw %}'
 
@@ -147,7 +155,7 @@ def test_what_could_not_be_had_and_the_base_with_few_shots_are_shown(tmp_path):
         scores["missing"] = {"gpqa": {"group": "other_reasoning", "reason": "no local copy"}}
         scores["benchmarks"]["add"]["likelihood"] = {"acc": {"score": 62.5}, "acc_norm": {"score": 50.0}, "items": 8}
         write_json(path, scores)
-    text = "".join(Page(write_report(root).read_text()).text)
+    text = "".join(Page(write_page(root)).text)
     assert "Why: no local copy." in text and "mean of 3 of 4 benchmarks" in text
     assert "with 3 worked examples" in text and "base, few shots" in text and "likelihood 62.5" in text
     table = list(csv.DictReader((root / "report/tables/forms.csv").open()))
@@ -159,8 +167,8 @@ def test_without_metrics_there_are_no_training_curves(tmp_path):
     root = write_experiment(tmp_path / "runs" / "bare")
     for path in root.glob("arms/*/seed-*/metrics.jsonl"):
         path.unlink()
-    index = write_report(root)
-    assert not (root / "report/figures/training.svg").exists() and "Step by step" not in index.read_text()
+    page = write_page(root)
+    assert figures.training(read_json(root / "report/results.json")) is None and "Step by step" not in page
 
 
 def test_page_states_the_setting(written):
@@ -193,7 +201,7 @@ def test_confound_missing_benchmark_and_no_sweep_are_said(tmp_path):
     fewer = {name: group for name, group in BENCHMARKS.items() if name != "polite"}
     write_run(root, "sft", 0, {40: skill(0.6, 0.5, 0.5)}, benchmarks=fewer)
     write_run(root, "grpo", 0, {20: skill(0.4, 0.5, 0.5)}, train={"weight_decay": 0.1})
-    results_page = "".join(Page(write_report(root).read_text()).text)
+    results_page = "".join(Page(write_page(root)).text)
     assert "Untuned" in results_page and "polite" in results_page
     assert "train.weight_decay" in results_page and "without being declared" in results_page
     assert "step 20 of 40" in results_page and "not above zero" in results_page
@@ -208,7 +216,7 @@ def test_confound_missing_benchmark_and_no_sweep_are_said(tmp_path):
 def test_a_cut_evaluation_is_left_out(tmp_path):
     root = write_experiment(tmp_path / "runs" / "cut")
     (root / "arms/sft/seed-0/evaluation/step-000040/scores.json").unlink()
-    write_report(root)
+    write_page(root)
     assert read_json(root / "report/results.json")["arms"]["sft"]["step"] == 20
 
 

@@ -7,15 +7,14 @@ import pytest
 
 from conf.files import read_json
 from evaluation.inference import difference
-from evaluation.report import write_report
 from evaluation.report.read import read_experiment
-from tests.evaluation.folders import BENCHMARKS, write_experiment
+from tests.evaluation.folders import BENCHMARKS, write_experiment, write_page
 
 
 @pytest.fixture(scope="module", params=[1, 3])
 def made(request, tmp_path_factory):
     root = write_experiment(tmp_path_factory.mktemp("runs") / "tiny", seeds=tuple(range(request.param)))
-    page = write_report(root).read_text()
+    page = write_page(root)
     return request.param, root, page, read_json(root / "report/results.json")
 
 

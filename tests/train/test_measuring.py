@@ -12,6 +12,7 @@ from conf.errors import UserError
 from conf.files import read_json
 from conf.validate import validate
 from launch.compose import compose
+from models import load
 from train import measuring, owed, prepare, worker
 from train.measuring import undisturbed
 
@@ -182,3 +183,16 @@ def test_the_base_is_scored_on_further_suites_and_no_row_overlaps_them(configure
     assert list(scores["benchmarks"]) == ["sorting"]
     assert "more/sorting" in read_json(tmp_path / "lock.json")["suite"]
     assert read_json(tmp_path / "data/manifest.json")["inputs"]["suites.more.items"] == 2
+
+
+def test_token_shift_and_distance_are_measured_at_every_save(configure, run_folder):
+    drift = {"measures": ["tokens", "distance"], "where": "training", "distance_prompts": 2, "tokens_items": 1}
+    given = configure(train__steps=2, train__save_steps=1, drift=drift)
+    run = run_folder(given, "drifted")
+    base = measuring.of_base(given, run.parents[2])
+    measuring.measure(given, base, [measuring.asked(given)[0]], *load(given.model.path))
+    worker.run(run)
+    forward = [read_json(one)["values"]["forward"] for one in sorted(run.glob("evaluation/*/drift/distance/*.json"))]
+    assert len(forward) == 2 and all(one["per_token"]["mean"] > 0 for one in forward)
+    assert forward[0]["tokens"] == forward[1]["tokens"]  # the base's own responses, sampled once
+    assert len(list(run.glob("evaluation/*/drift/tokens/responses.parquet"))) == 2
