@@ -105,6 +105,7 @@ CONFIGURATION = (
         "another part of the source is read, or read otherwise",
     ),
     _locked("data", "num_fewshot", "one arm is shown worked examples before a prompt and the other is not"),
+    _locked("data", "extraction", "what is right in one arm's training is not in the other's"),
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",

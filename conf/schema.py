@@ -56,6 +56,8 @@ class Data(Section):
     tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of arithmetic, reasoning_gym: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
     num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, where the source has them
+    # what counts as right in training and among targets: the asked form only, or any clear statement of the answer
+    extraction: Literal["strict", "aware"] = "strict"
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes

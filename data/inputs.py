@@ -21,14 +21,18 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
 )
 
+LATER = ("num_fewshot", "extraction")
+
 Inputs = dict[str, Any]
 
 
 def read(configuration: Configuration) -> Inputs:
     """Everything that decides the compiled bytes, by dotted key."""
     data, train, suite = configuration.data, configuration.train, configuration.suite
-    left_out = set() if data.num_fewshot else {"num_fewshot"}  # of a time before this key, a folder is the same still
-    inputs = {f"data.{key}": value for key, value in data.model_dump(mode="json", exclude=left_out).items()}
+    inputs = {f"data.{key}": value for key, value in data.model_dump(mode="json").items()}
+    for name in LATER:  # a folder of a time before these keys is still the same
+        if inputs[f"data.{name}"] == Data.model_fields[name].default:
+            del inputs[f"data.{name}"]
     inputs |= {"train.steps": train.steps, "train.prompts_per_step": train.prompts_per_step}
     inputs |= {f"suite.{key}": getattr(suite, key) for key in ("name", "benchmarks", "items", "seed")}
     for name, one in configuration.suites.items():

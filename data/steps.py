@@ -157,7 +157,7 @@ def _candidates(work: Work, rows: Sequence[Row]) -> tuple[list[list[str]], list[
     assert work.teacher is not None
     written = [work.teacher(row) for row in rows]
     requests = [
-        Request(row["kind"], text, row["reference"], {"extraction": "strict"})
+        Request(row["kind"], text, row["reference"], {"extraction": work.configuration.data.extraction})
         for row, one in zip(rows, written, strict=True)
         for text in (one.texts if not one.judged else ())
     ]

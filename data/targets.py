@@ -116,8 +116,13 @@ def read_prompts(configuration: Configuration, folder: Path) -> list[Prompt]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # another command may want the same rows
         compile_dataset(plain, place)
-    names = ["id", "prompt", "kind", "reference", *(["prompt_ids"] if configuration.targets.q == "base" else [])]
-    return [Prompt(*(row[name] for name in names)) for row in read(place)[0].select_columns(names)]
+    names, of_base = ["id", "prompt", "kind", "reference"], configuration.targets.q == "base"
+    rows = read(place)[0].select_columns([*names, "prompt_ids"] if of_base else names)
+    extraction = configuration.data.extraction
+    return [
+        Prompt(row["id"], row["prompt"], row["kind"], row["reference"], extraction, row.get("prompt_ids", ()))
+        for row in rows
+    ]
 
 
 # --- sampling ---------------------------------------------------------------------------------------------------------

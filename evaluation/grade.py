@@ -146,8 +146,8 @@ def strategy(item: Item, response: str) -> str:
 
 
 def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
-    """The columns of items.parquet as lists."""
-    return pq.read_table(path, columns=None if columns is None else list(columns)).to_pydict()
+    """The columns of items.parquet as lists; None in one that a file of old does not have."""
+    return pq.read_table(path, columns=None if columns is None else list(columns), schema=SCHEMA).to_pydict()
 
 
 def check_verifiers(kinds: Iterable[str], workers: int = 0) -> None:

@@ -38,10 +38,10 @@ def test_answers_shots_and_the_teachers_steps_are_right(name):
     for item in arithmetic.items(name, "test", 60):
         assert int(item.reference) == answer(item.prompt)
     for question, form in arithmetic.shots_of(name):
-        assert verify("math", form, str(answer(question)), extraction="strict").outcome == "right"
+        assert verify("math", form, str(answer(question)), extraction="aware").outcome == "right"
     if arithmetic.BENCHMARKS[name].trained:
         for row in arithmetic.rows({name: 1}, 60, seed=3):
-            assert verify("math", row["solution"], str(answer(row["prompt"])), extraction="strict").outcome == "right"
+            assert verify("math", row["solution"], str(answer(row["prompt"])), extraction="aware").outcome == "right"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +74,13 @@ def test_every_compiled_prompt_has_its_shots_before_it(tmp_path, monkeypatch, sh
     configuration = Configuration(
         experiment={},
         model={"path": str(tmp_path / "base")},
-        data={"source": "arithmetic", "tasks": {"gcd_50": 1, "sum_2_2": 1}, "rows": 24, "num_fewshot": shown}
+        data={
+            "source": "arithmetic",
+            "extraction": "aware",
+            "tasks": {"gcd_50": 1, "sum_2_2": 1},
+            "rows": 24,
+            "num_fewshot": shown,
+        }
         | {"max_prompt_length": 512, "max_completion_length": 256},
         train={"steps": 2, "prompts_per_step": 8},
         recipe={"name": "sft", "trainer": "sft", "q": "teacher", "w": "one", "surrogate": "log"},
