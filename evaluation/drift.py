@@ -45,7 +45,8 @@ class Model:
         if not path.is_file():
             why = "drift is measured on the responses of the suite, and there are none"
             raise UserError(f"{path} is not there", why, "have the suite scored at the same moments (suite.when)")
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+        there = set(pq.read_schema(path).names)  # an evaluation of an earlier version lacks some
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=[one for one in COLUMNS if one in there]).to_pylist()
         return rows
 
     @cached_property

@@ -88,7 +88,7 @@ def measure(pair: Pair) -> Cell:
         "items": asked.tokens_items,
         "shifted_rank": asked.tokens_shifted_rank,
         "dtypes": [str(next(one.model.parameters()).dtype) for one in (pair.base, pair.tuned)],
-        "texts": {kind: _cells([row for row in rows if row["text"] == kind]) for kind in (OWN, BASE)},
+        "texts": {kind: cells([row for row in rows if row["text"] == kind]) for kind in (OWN, BASE)},
         "positions": _positions(own),
         **_listed(own, asked.tokens_shifted_rank, asked.tokens_top),
     }
@@ -162,7 +162,7 @@ def _published(logp: Array) -> Array:
     return np.log(np.exp(logp) + SMALLEST)
 
 
-def _cells(rows: Sequence[Cell]) -> Cell:
+def cells(rows: Sequence[Cell]) -> Cell:
     """By benchmark; by group, in which benchmarks count equally."""
     benchmarks: dict[str, list[Cell]] = {}
     for row in rows:

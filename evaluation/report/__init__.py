@@ -33,7 +33,8 @@ def write_results(experiment_folder: Path) -> dict[str, Any]:
     folder = experiment_folder / "report"
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     write_tables(results, folder / "tables")
-    write_json(folder / "results.json", results)
+    without_texts = {key: value for key, value in results["explorer"].items() if key not in ("items", "few")}
+    write_json(folder / "results.json", {**results, "explorer": without_texts})
     return results
 
 

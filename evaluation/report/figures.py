@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_transfer
+from evaluation.report import draw_distance, draw_reach, draw_tokens, draw_transfer
+from evaluation.report.draw_answer import answer
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -30,14 +31,18 @@ matplotlib.use("Agg")
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     """Write each figure there is data for; {name: path of its SVG}. What has no data is not written, and removed."""
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+        "answer": answer,
         "gains": gains,
         "steps": steps,
         "training": training,
         "spending": spending,
-        "pass_at_k": pass_at_k,
+        **draw_reach.drawn(results),
         "strategies": strategies,
         "skills": skills,
         "front": front,
+        "distance": draw_distance.distance,
+        "tokens_steps": draw_tokens.tokens_steps,
+        "words": draw_tokens.words,
         "transfer": draw_transfer.transfer,
     }
     paths = {}
@@ -206,35 +211,6 @@ def _spending_curves(axes: Axes, runs: list[dict[str, Any]], group: str, unit: s
         if name == "spent" or any(run[name][unit] != run["spent"][unit] for run in runs):
             label = arm if name == "spent" else f"{arm}, with its targets"
             axes.plot(x, y, style, color=color, linewidth=1.8, markersize=3.5, label=label)
-
-
-def pass_at_k(results: dict[str, Any]) -> Figure | None:
-    """pass@k of the base and of each arm's last checkpoint."""
-    if not any(results["pass_at_k"]["base"].values()):
-        return None
-    figure, panels = panels_of(results["groups"])
-    color = colors(results)
-    for axes, group in zip(panels, results["groups"], strict=True):
-        for label, groups in results["pass_at_k"].items():
-            curve = {int(k): value for k, value in groups[group].items() if value is not None}
-            style = "--" if label == "base" else "-"
-            axes.plot(
-                list(curve),
-                list(curve.values()),
-                style,
-                marker="o",
-                markersize=3.5,
-                color=color[label],
-                linewidth=1.7,
-                label=label,
-            )
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_xlabel("k")
-        axes.set_ylim(0, 102)
-    panels[0].set_ylabel("pass@k (%)")
-    legend(figure, panels[0])
-    return figure
 
 
 def strategies(results: dict[str, Any]) -> Figure | None:

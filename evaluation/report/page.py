@@ -1,15 +1,18 @@
 """index.html: one page that needs no other file. Everything a model or a file says is escaped."""
 
 import base64
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from evaluation.report.figures import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors
+from evaluation.report.explorer import LETTERS, payload
 from evaluation.report.overview import KL_STEPS
+from evaluation.report.style import FEW_ARMS, GROUP_NAMES, UNIT_NAMES, colors, glyphs
 from evaluation.rounding import fixed
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -18,19 +21,23 @@ HERE = Path(__file__).parent
 # in their order on the page: sections/<name>.html.j2 and what the list at the top calls it; one that comes out empty is
 # left out
 SECTIONS = {
-    "compared": "What was compared",
-    "budgets": "Budgets",
+    "answer": "The answer",
+    "steps": "Along training",
     "scores": "Scores",
     "transfer": "Transfer",
-    "reach": "pass@k",
-    "steps": "Along training",
+    "distance": "Forgetting against distance",
+    "tokens": "Token shift",
     "front": "Learning rates",
+    "reach": "Reach",
     "skills": "Skills",
-    "beside": "Beside",
-    "responses": "Responses",
+    "budgets": "Budgets",
+    "responses": "Items",
+    "compared": "What was compared",
     "forms": "Ability and form",
     "counts": "What could not be scored",
+    "beside": "Beside",
 }
+OUTCOMES = {letter: word for word, letter in LETTERS.items()}
 TRANSFER_FORMS = {
     "none": "no sigma",
     "signed_root": "signed_root, as printed in v2",
@@ -52,9 +59,12 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         "prefixed": prefixed,
         "short": short,
         "rate": rate,
+        "nats": nats,
         "breakable": breakable,
     }
     environment.filters |= filters
+    looks = {label: (colors(results)[label], glyph) for label, glyph in glyphs(results).items()}
+    script = (HERE / "explorer.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         r=results,
         figures={name: _data_uri(path) for name, path in figures.items()},
@@ -66,6 +76,11 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         few_runs=FEW_RUNS,
         kl_steps=KL_STEPS,
         sections=SECTIONS,
+        outcome_words=OUTCOMES,
+        items=Markup(payload(results["explorer"], looks)),
+        looks=looks,
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
     )
 
@@ -82,6 +97,14 @@ def points(value: float | None, digits: int = 1) -> str:
 def signed(value: float | None, digits: int = 1) -> str:
     """A difference with its sign."""
     return "–" if value is None else fixed(value, digits, sign=True).replace("-", "−")
+
+
+def nats(value: float | None) -> str:
+    """A divergence, which may be of any size: three decimals, or two digits where it is below 0.1."""
+    if value is None:
+        return "–"
+    small = np.format_float_positional(value, precision=2, unique=False, fractional=False, trim="-")
+    return (f"{value:.3f}" if abs(value) >= 0.1 else small).replace("-", "−")
 
 
 def count(value: float | None) -> str:

@@ -17,8 +17,8 @@ ARM_COLORS = (
     *("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#0e7c86"),
     *("#8a6d1b", "#d36fa6", "#5aa9e6", "#8bb83f", "#5d4037", "#e0a100"),
 )
-MARKERS = "os^DvPX<>hd*"
-GLYPHS = "●■▲◆▼✚✖◀▶⬢♦★"  # the same, as letters
+MARKERS = "os^DvPX<>hd*|"
+GLYPHS = "●■▲◆▼✚✖◀▶⬢♦★┆"  # the same, as letters
 LINES: tuple[Any, ...] = ("-", (0, (6, 1.4)), (0, (1.6, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (9, 2)), (0, (3, 3)))
 PANELS = 5  # side by side
 LEGEND_INCHES = 1.6  # a name in a legend takes
@@ -65,10 +65,16 @@ def colors(results: dict[str, Any]) -> dict[str, str]:
 
 def marks(results: dict[str, Any]) -> dict[str, Mark]:
     """Colour, marker and line style of every model: the base grey and dashed."""
-    looks = {"base": Mark(BASE_COLOR, "o", "--")}
+    looks = {"base": Mark(BASE_COLOR, "|", "--")}
     for number, (label, color) in enumerate(list(colors(results).items())[1:]):
-        looks[label] = Mark(color, MARKERS[number % len(MARKERS)], LINES[number % len(LINES)])
+        place = number % (len(MARKERS) - 1)  # the last is the base's
+        looks[label] = Mark(color, MARKERS[place], LINES[number % len(LINES)])
     return looks
+
+
+def glyphs(results: dict[str, Any]) -> dict[str, str]:
+    """The marker of every model as a letter, for text."""
+    return {label: GLYPHS[MARKERS.index(look.marker)] for label, look in marks(results).items()}
 
 
 def panels_of(titles: list[str], names: dict[str, str] | None = None) -> tuple[Figure, list[Axes]]:

@@ -4,10 +4,15 @@ from itertools import combinations
 from typing import Any
 
 from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report.answer import answer
+from evaluation.report.distance import distance
+from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.overview import overview
+from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
 from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
 from evaluation.scores import mean_of
@@ -27,6 +32,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
+    steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
         "experiment": experiment.name,
@@ -53,14 +59,17 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "transfer_steps": transfer.along(experiment, benchmarks),
         "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
-        "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
+        "steps": steps,
+        "distance": distance(experiment, steps),
+        "tokens": tokens(experiment, benchmarks, steps),
+        "reach": reach(experiment),
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
         "forms": forms(experiment, benchmarks),
         "few_shots": shots(experiment.base),
         "front": sweep,
-        "responses": responses(experiment, groups),
+        "explorer": explorer(experiment, benchmarks),
         "suite": _suite(experiment),
         "suites": beside.suites(experiment),
         "functions": beside.functions(experiment),
@@ -68,8 +77,9 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "failed": experiment.failed,
         "audit": experiment.audit,
         "packages": packages(experiment),
-        "files": {"base": experiment.base.scores, "runs": [_evaluations(run) for run in experiment.runs]},
+        "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
+    found["answer"] = answer(found)
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
@@ -148,33 +158,6 @@ def _mean_mix(mixes: list[dict[str, float]]) -> dict[str, float]:
     return {
         name: sum(mix.get(name, 0.0) for mix in mixes) / len(mixes)
         for name in sorted({name for mix in mixes for name in mix})
-    }
-
-
-def responses(experiment: Experiment, groups: list[str], per_group: int = 3) -> list[dict[str, Any]]:
-    """Greedy responses of base and each arm (first seed) to the same items.
-
-    Per group, the first item of each pattern of right and wrong; patterns in which the models differ come first.
-    """
-    tables = {BASE: experiment.base.greedy_responses()}
-    tables |= {arm: runs[0].last.greedy_responses() for arm, runs in experiment.arms.items()}
-    shared = [key for key in tables[BASE] if all(key in table for table in tables.values())]
-    shown = []
-    for group in groups:
-        patterns: dict[tuple[str, ...], tuple[str, str]] = {}
-        for key in (key for key in shared if tables[BASE][key]["group"] == group):
-            patterns.setdefault(tuple(table[key]["outcome"] for table in tables.values()), key)
-        chosen = sorted(patterns.items(), key=lambda pair: len(set(pair[0])) == 1)[:per_group]
-        shown += [_shown(tables, key) for _, key in chosen]
-    return shown
-
-
-def _shown(tables: dict[str, dict[tuple[str, str], dict[str, Any]]], key: tuple[str, str]) -> dict[str, Any]:
-    about = {name: tables[BASE][key][name] for name in ("group", "benchmark", "item", "prompt", "reference")}
-    return about | {
-        "models": {
-            label: {name: table[key][name] for name in ("response", "outcome")} for label, table in tables.items()
-        }
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_transfer
+from evaluation.report import tables_reach, tables_tokens, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -35,7 +35,11 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "transfer_steps": tables_transfer.steps(results),
         "budgets": iter(results["budgets"]),
         "spending": _spending(results),
-        "pass_at_k": _pass_at_k(results),
+        "pass_at_k": tables_reach.curves(results),
+        "reach": tables_reach.arms(results),
+        "explored": tables_reach.explored(results),
+        "reach_steps": tables_reach.steps(results),
+        "accuracies": tables_reach.histogram(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
@@ -49,6 +53,12 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "front": iter(
             [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
         ),
+        "distance": iter((results["distance"] or {"points": []})["points"]),
+        "distance_relations": tables_tokens.relations(results),
+        "tokens": tables_tokens.tokens(results),
+        "tokens_steps": tables_tokens.steps(results),
+        "tokens_positions": tables_tokens.positions(results),
+        "tokens_words": tables_tokens.words(results),
         "changed": ({"key": row["key"], "class": row["class"], **row["values"]} for row in results["changed"]),
     }
 
@@ -135,13 +145,6 @@ def _gains(results: dict[str, Any]) -> Rows:
                         "measure": measure,
                         **cell,
                     }
-
-
-def _pass_at_k(results: dict[str, Any]) -> Rows:
-    for label, groups in results["pass_at_k"].items():
-        for group, curve in groups.items():
-            for k, value in curve.items():
-                yield {"model": label, "group": group, "k": k, "pass_at_k": value}
 
 
 def _steps(results: dict[str, Any]) -> Rows:

@@ -25,6 +25,7 @@ class FirstTable(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.rows, self.inside = [], False
+        text = text[text.index('<h2 id="compared"') :]
         self.feed(text[: text.index("</table>")])
 
     def handle_starttag(self, tag, attrs):

@@ -1,6 +1,9 @@
 """The report is made from files alone, repeats their numbers, and lets nothing that a model wrote act on the page."""
 
+import base64
 import csv
+import hashlib
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -21,7 +24,7 @@ from tests.evaluation.folders import (
     write_sweep,
 )
 
-HOSTILE = '<script>alert(1)</script></td></pre><img src=x onerror="alert(2)">\u202e{{ 7 * 7 }}{% raw %}'
+HOSTILE = '\u2028</script><script>alert(1)</script></td></pre><img src=x onerror="alert(2)">\u202e{{ 7 * 7 }}{% raw %}'
 
 
 class Page(HTMLParser):
@@ -80,7 +83,12 @@ def test_everything_documented_is_there(written):
 def test_page_stands_alone_and_what_models_wrote_is_escaped(written):
     text = written[1].read_text()
     page = Page(text)
-    assert "script" not in page.tags and "<script" not in text and 'onerror="' not in text
+    assert page.tags.count("script") == text.count("<script") == 2 and 'onerror="' not in text
+    items = text.split('id="explorer-data">')[1].split("</script>")[0]
+    assert not set("<>&\u2028\u2029") & set(items) and HOSTILE in json.loads(items)["items"][0]["responses"]
+    script = text.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text and "innerHTML" not in script
     assert all(a.startswith(("data:image/svg+xml;base64,", "#", "results.json", "tables/")) for a in page.addresses)
     assert HOSTILE in "".join(page.text)
     assert "@import" not in text and "url(" not in text.split("</style>")[0]
@@ -90,7 +98,6 @@ def test_results_repeat_the_files(written):
     root, _ = written
     results = read_json(root / "report/results.json")
     base = read_json(root / "base/evaluation/scores.json")
-    assert results["files"]["base"] == base
     finals = {
         arm: [read_json(root / f"arms/{arm}/seed-{s}/evaluation/step-000040/scores.json") for s in (0, 1)]
         for arm in ("sft", "grpo")

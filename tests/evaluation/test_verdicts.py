@@ -1,13 +1,18 @@
 """The report's sentences: what they rest on, what they say with few seeds, and that they repeat the table."""
 
 import csv
+import html
+import re
 
 import numpy as np
 import pytest
 
 from conf.files import read_json
 from evaluation.inference import difference
+from evaluation.report.answer import shown
+from evaluation.report.page import signed
 from evaluation.report.read import read_experiment
+from evaluation.rounding import fixed
 from tests.evaluation.folders import BENCHMARKS, write_experiment, write_page
 
 
@@ -57,3 +62,20 @@ def test_every_pair_is_told_and_corrected_over_its_own_family(made):
         assert min(one["p_holm"] for one in own) == pytest.approx(min(1, len(own) * min(one["p"] for one in own)))
     rows = list(csv.DictReader((root / "report/tables/verdicts.csv").open()))
     assert len(rows) == len(results["verdicts"])
+
+
+def test_every_headline_names_its_conditions_and_is_the_tables_number(made):
+    seeds, _, page, results = made
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", page)))
+    for own in results["answer"]["rows"].values():
+        for one in own["groups"].values():
+            low, high = sorted(abs(one[end]) for end in ("low", "high"))
+            moved = f"{fixed(abs(one['difference']))} points on"
+            assert (moved in own["told"] and f"({fixed(low)} to {fixed(high)})" in own["told"]) == shown(one)
+            assert f"{signed(one['difference'])}{signed(one['low'])} to {signed(one['high'])}" in text
+        headline = f"{own['told']} {'; '.join(own['conditions'].values())}."
+        assert headline in text
+        for part in (f"{seeds} seed", "learning rate", "epochs", "targets", "audit"):
+            assert part in headline
+        assert "chosen by no sweep: it may explain any difference" in headline and "not audited" in headline
+    assert text.index("What each arm gained, lost and cost") < text.index("Greedy group score at each")
