@@ -6,7 +6,6 @@ responses that are not there yet.
 """
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from evaluation import backend, likelihood, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
+from evaluation.settings import settings as settings
 from evaluation.summing import SCORED, Missing, all_scores
 from models import continuation_logps, generate, prompt_ids, response_ids, response_text
 from models.seeds import stream
@@ -114,19 +114,6 @@ def is_finished(task: Task) -> dict[str, Any] | None:
     if scores and scores.get("missing") and set(scores["missing"]) != set(task.items()[1]):
         return None
     return scores
-
-
-def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
-    left_out = suites.FREE | (set() if suite.num_fewshot else {"num_fewshot"})  # as before this key was there
-    own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude=left_out),
-        "model": model_digest,
-        "step": step,
-        "label": label,
-    }
-    own |= {"shots": suite.shots} if few_shots else {}
-    return own | {"digest": hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()}
 
 
 def _scores_of(task: Task) -> dict[str, Any] | None:

@@ -80,6 +80,12 @@ class Place(NamedTuple):
             return ("base",)
         return ("save", "end") if self.last else ("save",)
 
+    @property
+    def experiment(self) -> Path:
+        """Folder of the experiment, or of the comparison, where the models were not trained here."""
+        above = self.evaluation.parents
+        return above[2] if above[1].name == "models" else above[4]
+
     def of(self, one: Measurement) -> Path:
         if not one.name:
             return self.evaluation
@@ -225,10 +231,9 @@ def _drift(configuration: Configuration, place: Place, one: Measurement, base: A
 
     out, start = place.of(one), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    experiment = place.evaluation.parents[4]
-    of_base = drift.Model(base, configuration.model.path, experiment / "base" / "evaluation")
+    of_base = drift.Model(base, configuration.model.path, place.experiment / "base" / "evaluation")
     tuned = drift.Model(model, str(place.weights), place.evaluation)
-    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(experiment / "data"), out)
+    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(place.experiment / "data"), out)
     with undisturbed(model):
         found = drift.measure(one.name, pair)
     seconds = round(time.monotonic() - start, 3)

@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report import beside, board, budgets, measures, profiles, transfer
 from evaluation.report.answer import answer
 from evaluation.report.distance import distance
 from evaluation.report.explorer import explorer
@@ -79,7 +79,12 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
-    found["answer"] = answer(found)
+    found |= {"answer": answer(found), "compared": experiment.compared or None, "board": []}
+    if experiment.compared:
+        found |= board.untrained(found, experiment) | {
+            "board": board.board(found, experiment),
+            "model": experiment.compared["base"],
+        }
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 

@@ -28,6 +28,8 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
         "arms": _arms(results),
+        "leaderboard": _leaderboard(results),
+        "gate": iter((results["gate"] or {"rows": []})["rows"] if "gate" in results else ()),
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
@@ -104,7 +106,9 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _arms(results: dict[str, Any]) -> Rows:
-    """The report's first table."""
+    """The report's first table; models that were not trained here have `leaderboard` in its place."""
+    if results["compared"]:
+        return
     for arm, own in results["arms"].items():
         found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
         row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
@@ -113,6 +117,26 @@ def _arms(results: dict[str, Any]) -> Rows:
             row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
         confounds = found["confounds"]
         yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
+
+
+def _leaderboard(results: dict[str, Any]) -> Rows:
+    """A row a model, form and group."""
+    for row in results["board"]:
+        for form, own in row["forms"].items():
+            for group, index in own["di"].items():
+                cell = {
+                    f"ti_{key}" if key != "value" else "ti": value for key, value in own["ti"].get(group, {}).items()
+                }
+                gain = {"gain" if key == "difference" else f"gain_{key}": v for key, v in row["gains"][group].items()}
+                yield {
+                    "rank": row["rank"],
+                    "model": row["model"],
+                    "form": form,
+                    "group": group,
+                    **gain,
+                    "di": index,
+                    **cell,
+                }
 
 
 def _scores(results: dict[str, Any]) -> Rows:
