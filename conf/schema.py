@@ -370,6 +370,13 @@ class Experiment(Section):
     sweep_rates: dict[str, list[float]] = {}  # arm -> log-spaced grid
     recipes: dict[str, dict[str, Any]] = {}  # arm -> keys of its recipe that this experiment sets
     sweep_seeds: list[int] = [100]  # seeds the report never uses
+    # steps between the checkpoints that the sweep scores, for the fronts alone; 0: its last step alone
+    sweep_save_steps: Annotated[int, Field(ge=0)] = 0
+    sweep_test: bool = (
+        False  # the sweep scores the test split, too, where fronts are then read; nothing is chosen by it
+    )
+    front_gains: list[float] = [1, 2, 5, 10, 20, 30, 40, 50]  # math gains, in points, at which fronts are compared
+    front_within: NotNegative = 2.0  # points below its front up to which a model counts as near it; RL's Razor: 2
 
 
 class Configuration(Section):

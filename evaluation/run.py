@@ -9,12 +9,14 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
+from data import suitefile
 from data.items import Decoding, Item
 from evaluation import backend, likelihood, parts
 from evaluation.bar import Bar
@@ -45,6 +47,7 @@ class Task:
     label: str  # names the model: base, or arm and seed
     model_digest: str = ""  # of its weights, where known
     few_shots: bool = False  # whether `suite.shots` worked examples stand before every prompt
+    compiled: Path | None = None  # the file of the suite's items (data/suitefile.py); without it they are made here
 
     @property
     def suite(self) -> Suite:
@@ -58,15 +61,16 @@ class Task:
     def parts(self) -> Path:
         return parts.folder(self.folder, self.settings)
 
+    @cached_property
     def items(self) -> tuple[list[Item], Missing]:
         """The items to ask, and what is missing."""
-        found, reasons = suites.found(self.suite)
+        found, reasons = suitefile.found(self.suite, self.compiled)
         shown = [replace(item, shots=()) for item in found]
         if self.few_shots:
-            shown, without = suites.with_shots(self.suite, found, self.suite.shots)
-            reasons |= without
+            shown, without = suitefile.with_shots(self.suite, found, self.suite.shots, self.compiled)
+            reasons = reasons | without
         elif self.suite.num_fewshot:
-            having = suites.with_shots(self.suite, found, self.suite.num_fewshot)[0]
+            having = suitefile.with_shots(self.suite, found, self.suite.num_fewshot, self.compiled)[0]
             told = {(item.benchmark, item.id): item for item in having}
             shown = [told.get((item.benchmark, item.id), item) for item in shown]
         groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
@@ -82,14 +86,15 @@ def evaluate(
     label: str,
     model_digest: str = "",
     few_shots: bool = False,
+    compiled: Path | None = None,
 ) -> dict[str, Any]:
     """Scores (percent) of one greedy and `suite.samples` sampled responses an item, also in items.parquet, scores.json.
 
     `label` names the model (base, or arm and seed), `model_digest` its weights where known. Both enter the settings;
     where a folder was made with the same settings, its scores are returned and nothing is done. `few_shots`: with
-    `suite.shots` worked examples before each prompt.
+    `suite.shots` worked examples before each prompt. `compiled`: the file of the suite's items, where there is one.
     """
-    task = Task(configuration, Path(folder), step, label, model_digest, few_shots)
+    task = Task(configuration, Path(folder), step, label, model_digest, few_shots, compiled)
     if done := is_finished(task):
         return done
     respond(task, model, tokenizer)
@@ -103,15 +108,16 @@ def finished(
     label: str,
     model_digest: str = "",
     few_shots: bool = False,
+    compiled: Path | None = None,
 ) -> dict[str, Any] | None:
     """The scores in `folder` where they were made with these settings, else None; needs no model."""
-    return is_finished(Task(configuration, Path(folder), step, label, model_digest, few_shots))
+    return is_finished(Task(configuration, Path(folder), step, label, model_digest, few_shots, compiled))
 
 
 def is_finished(task: Task) -> dict[str, Any] | None:
     """The scores where the task is done, else None: also where a benchmark that was missing is there by now."""
     scores = _scores_of(task)
-    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items()[1]):
+    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items[1]):
         return None
     return scores
 
@@ -127,7 +133,7 @@ def _scores_of(task: Task) -> dict[str, Any] | None:
 
 def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_seconds: float = SAVE_SECONDS) -> None:
     """Generate and grade what no part holds yet of this share of the items: every n-th, all samples of each."""
-    items = task.items()[0][share[0] :: share[1]]
+    items = task.items[0][share[0] :: share[1]]
     hardware = task.configuration.hardware
     check_verifiers((item.kind for item in items), hardware.reward_workers)
     if _scores_of(task):  # of other benchmarks, which are kept
@@ -150,7 +156,7 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
 def score(task: Task) -> dict[str, Any]:
     """Join the parts into items.parquet and likelihood.parquet, and write scores.json, which says that all is done; no
     model is needed."""
-    items, missing = task.items()
+    items, missing = task.items
     order = [(item.benchmark, item.id, sample) for item, sample in _wanted(task, items)]
     table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
     scores = {"step": task.step, "label": task.label, "settings": task.settings}

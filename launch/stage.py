@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> None:
         "begin": begin,
         "check": check,
         "failed": failed,
+        "items": compile_items,
         "evaluate": evaluate_model,
         "scores": score_model,
         "regrade": regrade,
@@ -38,6 +39,13 @@ def report(folder: Path, fail_if: str = "", unsure: str = "") -> None:
     from evaluation.report import write_report
 
     write_report(folder, fail_if, bool(unsure))
+
+
+def compile_items(folder: Path) -> None:
+    """The items of the suite of folder/config.yaml, into one file that all processes read."""
+    from data import suitefile
+
+    suitefile.compile_one(freeze.read(folder / "config.yaml").suite, folder / suitefile.NAME)
 
 
 def evaluate_model(folder: Path, number: str, of: str) -> None:
@@ -76,13 +84,14 @@ def score_model(folder: Path) -> None:
 def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
     """The evaluations of a model that folder/config.yaml asks for and that do not stand there yet."""
     import models
+    from data import suitefile
     from evaluation.run import FEW_SHOTS, Task, is_finished
 
-    path = configuration.model.path
+    path, items = configuration.model.path, folder / suitefile.NAME
     digest = models.identity(path, configuration.template_of)
-    tasks = [Task(configuration, folder, 0, path, digest)]
+    tasks = [Task(configuration, folder, 0, path, digest, compiled=items)]
     if configuration.suite.shots:
-        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True))
+        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True, compiled=items))
     return [task for task in tasks if not is_finished(task)]
 
 

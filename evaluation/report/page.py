@@ -28,7 +28,7 @@ SECTIONS = {
     "transfer": "Transfer",
     "distance": "Forgetting against distance",
     "tokens": "Token shift",
-    "front": "Learning rates",
+    "front": "Fronts",
     "reach": "Reach",
     "skills": "Skills",
     "budgets": "Budgets",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_reach, tables_tokens, tables_transfer
+from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -20,7 +20,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
         path = folder / f"{name}.csv"
         listed = list(rows)
         if listed:
-            write_text(path, _csv(listed))
+            write_text(path, as_csv(listed))
         else:
             path.unlink(missing_ok=True)
 
@@ -52,9 +52,9 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
-        "front": iter(
-            [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
-        ),
+        "front": tables_fronts.points(results),
+        "front_at": tables_fronts.at(results),
+        "front_between": tables_fronts.between(results),
         "distance": iter((results["distance"] or {"points": []})["points"]),
         "distance_relations": tables_tokens.relations(results),
         "tokens": tables_tokens.tokens(results),
@@ -96,7 +96,8 @@ def _twins(results: dict[str, Any]) -> Rows:
                 yield {"form": form, "model": label, "change": change, **rest, **flat}
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """One column a key of any row, in order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
