@@ -52,11 +52,13 @@ CONFIGURATION = (
     Entry(("seed",), "run", "a repetition: every stream of a run derives from it, in every arm alike"),
     Entry(("runs", "experiment.name"), "harmless", "where the folder is and what it is called"),
     Entry(("logger",), "harmless", "a mirror of the files that the run writes anyway"),
+    Entry(("compare", "gate"), "harmless", "which finished models stand beside one another, and what is asked of them"),
     Entry(("hub",), "harmless", "where a finished run is uploaded"),
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
         "experiment",
-        "arms seeds learning_rates sweep_rates sweep_seeds recipes",
+        "arms seeds learning_rates sweep_rates sweep_seeds sweep_save_steps sweep_test front_gains front_within "
+        "recipes",
         "which runs are planned; every run states its own arm, seed, learning rate and recipe",
     ),
     _harmless("hardware", "name workers reward_workers", "how the work is spread over processes, not what is computed"),

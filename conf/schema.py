@@ -257,6 +257,21 @@ class Drift(Section):
     distance_max_new_tokens: Annotated[int, Field(ge=0)] = 0  # of such a response; 0: data.max_completion_length
 
 
+class Compare(Section):
+    """Models beside a base that they need not have been trained from here: `make compare`; docs/compare.md."""
+
+    base: str = ""  # a model's folder or hub id, or the folder of an experiment or run, for its base
+    models: Keys = []  # PATH or LABEL=PATH each: of models, or of runs and experiments, for their last checkpoints
+    template: Literal["own", "base"] = "own"  # the chat template that each model is asked in: its own, or the base's
+
+
+class Gate(Section):
+    """What makes `make report` and `make compare` end with 5; docs/compare.md."""
+
+    fail_if: str = ""  # NAME < POINTS or NAME > POINTS of a group or benchmark against the base, joined by , or ;
+    unsure: bool = False  # fail, too, where the 95% interval has the bound in it
+
+
 class Slurm(Section):
     """What sbatch is told of a job, beside machines, devices and what it waits for, which follow from the rest."""
 
@@ -351,6 +366,13 @@ class Experiment(Section):
     sweep_rates: dict[str, list[float]] = {}  # arm -> log-spaced grid
     recipes: dict[str, dict[str, Any]] = {}  # arm -> keys of its recipe that this experiment sets
     sweep_seeds: list[int] = [100]  # seeds the report never uses
+    # steps between the checkpoints that the sweep scores, for the fronts alone; 0: its last step alone
+    sweep_save_steps: Annotated[int, Field(ge=0)] = 0
+    sweep_test: bool = (
+        False  # the sweep scores the test split, too, where fronts are then read; nothing is chosen by it
+    )
+    front_gains: list[float] = [1, 2, 5, 10, 20, 30, 40, 50]  # math gains, in points, at which fronts are compared
+    front_within: NotNegative = 2.0  # points below its front up to which a model counts as near it; RL's Razor: 2
 
 
 class Configuration(Section):
@@ -371,10 +393,18 @@ class Configuration(Section):
     suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
     hooks: Hooks = Hooks()
     drift: Drift = Drift()
+    compare: Compare = Compare()
+    gate: Gate = Gate()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
     hub: Hub = Hub()
+
+    @property
+    def template_of(self) -> str:
+        """The model whose chat template takes the place of this one's; empty: none does."""
+        compare = self.compare
+        return compare.base if compare.template == "base" and compare.base != self.model.path else ""
 
     @property
     def samples(self) -> bool:

@@ -17,7 +17,7 @@ import models
 from conf.errors import UserError
 from conf.files import read_json, write_json
 from conf.schema import Configuration, Data
-from data import decontaminate, imitation, inputs, sources, steps, storage
+from data import decontaminate, imitation, inputs, sources, steps, storage, suitefile
 from data import order as orders
 from data.columns import Row
 from data.steps import REASONS, Work
@@ -29,8 +29,9 @@ Manifest = dict[str, Any]
 __all__ = ["REASONS", "compile_dataset", "read"]
 
 
-def compile_dataset(configuration: Configuration, folder: Path | str) -> Manifest:
-    """Write rows.parquet, order.npy and, last, manifest.json into `folder`, and return the manifest.
+def compile_dataset(configuration: Configuration, folder: Path | str, experiment: Path | None = None) -> Manifest:
+    """Write rows.parquet, order.npy and, last, manifest.json into `folder`, and return the manifest. What is held out
+    is read from the suites' files in `experiment` where they stand.
 
     Equal inputs give equal bytes. A folder compiled from the same inputs is kept; one compiled from others is refused.
     """
@@ -40,7 +41,7 @@ def compile_dataset(configuration: Configuration, folder: Path | str) -> Manifes
     if done is not None:
         return done
     with _scratch(folder) as scratch:
-        described = _compile(configuration, scratch)
+        described = _compile(configuration, scratch, experiment)
         train, seed = configuration.train, configuration.data.seed
         order = orders.make(described["counts"]["kept"], train.steps, train.prompts_per_step, seed)
         storage.write_order(scratch / "order.npy", order)
@@ -90,13 +91,15 @@ def _scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _compile(configuration: Configuration, scratch: Path) -> Manifest:
+def _compile(configuration: Configuration, scratch: Path, experiment: Path | None) -> Manifest:
     """Write rows.parquet into `scratch`, and return what the manifest says of it."""
     data = configuration.data
     teacher = imitation.teacher(data, scratch) if _taught(data) else None
     models.check(configuration.model.path)
     tokenizer = models.tokenizer_of(configuration)
-    held = decontaminate.held_out([configuration.suite, *configuration.suites.values()], data.decontamination_ngram)
+    suites = {"": configuration.suite, **configuration.suites}
+    files = [suitefile.path(experiment, name) if experiment else None for name in suites]
+    held = decontaminate.held_out(list(suites.values()), data.decontamination_ngram, files)
     work = Work(configuration, tokenizer, held, teacher)
     kept = taught = 0
     with storage.writing(scratch / "rows.parquet", bool(data.teacher_mistakes)) as write:

@@ -1,6 +1,8 @@
 """Rows that overlap the suite: they hold n words in a row of one of its prompts, or are one of its prompts."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +25,11 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def held_out(suites: Sequence[Suite], n: int) -> Held:
-    """The prompts of the suites, of both their splits."""
-    from data.suite import items
+def held_out(suites: Sequence[Suite], n: int, files: Sequence[Path | None] = ()) -> Held:
+    """The prompts of the suites, of both their splits; from the file of each where it stands (data/suitefile.py)."""
+    from data.suitefile import both_splits
 
-    splits = [suite.model_copy(update={"split": split}) for suite in suites for split in ("validation", "test")]
-    found = [item for one in splits for item in items(one)]
+    found = [item for suite, file in zip_longest(suites, files) for item in both_splits(suite, file)]
     return hold([(item.benchmark, item.prompt) for item in found], n)
 
 

@@ -1,10 +1,12 @@
 """The suite's items: the same for the base and for every arm, by construction."""
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from conf.errors import UserError
 from conf.schema import Suite
@@ -73,16 +75,40 @@ def _check(key: str, names: Iterable[str], held: Iterable[str]) -> None:
         raise UserError(f"suite.{key}={names}", f"unknown: {', '.join(unknown)}", f"choose among {', '.join(held)}")
 
 
-def with_shots(suite: Suite, items: list[Item]) -> tuple[list[Item], dict[str, str]]:
-    """`suite.shots` worked examples before every item: its own, else items of the other split, never the item itself;
-    and of each benchmark that has none the reason."""
-    named, pools = asked(suite), dict[str, list[tuple[str, str]]]()
+def digests(items: Iterable[Item]) -> dict[str, str]:
+    """Benchmark -> sha256 of what its items are: ids, prompts, references, options, choices."""
+    rows: dict[str, list[Any]] = {}
+    for item in items:
+        own = [item.id, item.kind, item.prompt, item.reference, item.options]
+        rows.setdefault(item.benchmark, []).append([*own, *([list(item.choices)] if item.choices else [])])
+    return {name: hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest() for name, own in rows.items()}
+
+
+def examples(suite: Suite) -> list[Item]:
+    """Items of the split that is not scored, one more of each benchmark than are shown: one may be the item itself."""
+    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": suite.shots + 1})
+    found: list[Item] = []
+    for name, own in asked(suite).items():
+        try:
+            found += _items(own, name, other)
+        except Missing:
+            continue
+    return found
+
+
+def with_shots(
+    suite: Suite, items: list[Item], pool: Sequence[Item] | None = None
+) -> tuple[list[Item], dict[str, str]]:
+    """`suite.shots` worked examples before every item: its own, else items of `pool` (`examples` where that is None),
+    never the item itself; and of each benchmark that has none the reason."""
+    pools: dict[str, list[tuple[str, str]]] = {}
+    for one in examples(suite) if pool is None and not all(item.shots for item in items) else pool or ():
+        if (answer := worked(one)) is not None:
+            pools.setdefault(one.benchmark, []).append((one.prompt, answer))
     shown: list[Item] = []
     without: dict[str, str] = {}
     for item in items:
-        if not item.shots and item.benchmark not in pools:
-            pools[item.benchmark] = _pool(named[item.benchmark], item.benchmark, suite)
-        shots = item.shots or tuple(one for one in pools[item.benchmark] if one[0] != item.prompt)
+        shots = item.shots or tuple(one for one in pools.get(item.benchmark, ()) if one[0] != item.prompt)
         if shots:
             shown.append(replace(item, shots=shots[: suite.shots]))
         else:
@@ -131,13 +157,3 @@ def _fault(item: Item, benchmark: str) -> str:
     if not broken and item.choices and gold(item) is None:
         return "has choices, and its reference is none of them"
     return broken
-
-
-def _pool(own: Collection, benchmark: str, suite: Suite) -> list[tuple[str, str]]:
-    """Worked items of the split that is not scored, one more than are shown: one may be the item itself."""
-    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": suite.shots + 1})
-    try:
-        others = _items(own, benchmark, other)
-    except Missing:
-        return []
-    return [(item.prompt, answer) for item in others if (answer := worked(item)) is not None]

@@ -46,7 +46,7 @@ def difference(benchmarks: Sequence[Array]) -> Estimate:
     if seeds >= SEEDS:
         means = np.mean([one.mean(axis=1) for one in benchmarks], axis=0)
         scaled.append((float(np.var(means, ddof=1)) / seeds, seeds - 1))
-    return _estimate(middle, scaled, seeds)
+    return combined(middle, scaled, seeds)
 
 
 def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:
@@ -63,7 +63,8 @@ def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:
     return max(0.0, between - noise / (seeds * items)), items - 1
 
 
-def _estimate(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
+def combined(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
+    """The estimate whose variance is the sum of `parts`, (variance, degrees of freedom) each (Satterthwaite 1946)."""
     variance = sum(value for value, _ in parts)
     if variance == 0:
         return Estimate(middle, middle, middle, 1.0 if middle == 0 else 0.0, seeds, seeds >= SEEDS)

@@ -17,3 +17,11 @@ def fixed(value: float, digits: int = 1, sign: bool = False) -> str:
     rounded = Decimal(text).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
     rounded = rounded or abs(rounded)
     return f"{rounded:+f}" if sign else f"{rounded:f}"
+
+
+def as_printed(value: float | None, sign: bool = False) -> str:
+    """With about as many digits as papers print: one decimal from 10 on, three below; a dash where there is none."""
+    if value is None:
+        return "–"
+    text = fixed(value, 1 if abs(value) >= 10 else 3, sign)
+    return text.rstrip("0").rstrip(".").replace("-", "−") if "." in text else text

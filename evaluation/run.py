@@ -6,21 +6,23 @@ responses that are not there yet.
 """
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from conf.files import read_json, write_json
 from conf.schema import Configuration, Suite
 from data import suite as suites
+from data import suitefile
 from data.items import Decoding, Item
 from evaluation import backend, likelihood, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
+from evaluation.settings import settings as settings
 from evaluation.summing import SCORED, Missing, all_scores
 from models import continuation_logps, generate, prompt_ids, response_ids, response_text
 from models.seeds import stream
@@ -45,6 +47,7 @@ class Task:
     label: str  # names the model: base, or arm and seed
     model_digest: str = ""  # of its weights, where known
     few_shots: bool = False  # whether `suite.shots` worked examples stand before every prompt
+    compiled: Path | None = None  # the file of the suite's items (data/suitefile.py); without it they are made here
 
     @property
     def suite(self) -> Suite:
@@ -58,13 +61,14 @@ class Task:
     def parts(self) -> Path:
         return parts.folder(self.folder, self.settings)
 
+    @cached_property
     def items(self) -> tuple[list[Item], Missing]:
         """The items to ask, and what is missing."""
-        found, reasons = suites.found(self.suite)
+        found, reasons = suitefile.found(self.suite, self.compiled)
         shown = [replace(item, shots=()) for item in found]
         if self.few_shots:
-            shown, without = suites.with_shots(self.suite, found)
-            reasons |= without
+            shown, without = suitefile.with_shots(self.suite, found, self.compiled)
+            reasons = reasons | without
         groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
         return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 
@@ -78,14 +82,15 @@ def evaluate(
     label: str,
     model_digest: str = "",
     few_shots: bool = False,
+    compiled: Path | None = None,
 ) -> dict[str, Any]:
     """Scores (percent) of one greedy and `suite.samples` sampled responses an item, also in items.parquet, scores.json.
 
     `label` names the model (base, or arm and seed), `model_digest` its weights where known. Both enter the settings;
     where a folder was made with the same settings, its scores are returned and nothing is done. `few_shots`: with
-    `suite.shots` worked examples before each prompt.
+    `suite.shots` worked examples before each prompt. `compiled`: the file of the suite's items, where there is one.
     """
-    task = Task(configuration, Path(folder), step, label, model_digest, few_shots)
+    task = Task(configuration, Path(folder), step, label, model_digest, few_shots, compiled)
     if done := is_finished(task):
         return done
     respond(task, model, tokenizer)
@@ -99,29 +104,18 @@ def finished(
     label: str,
     model_digest: str = "",
     few_shots: bool = False,
+    compiled: Path | None = None,
 ) -> dict[str, Any] | None:
     """The scores in `folder` where they were made with these settings, else None; needs no model."""
-    return is_finished(Task(configuration, Path(folder), step, label, model_digest, few_shots))
+    return is_finished(Task(configuration, Path(folder), step, label, model_digest, few_shots, compiled))
 
 
 def is_finished(task: Task) -> dict[str, Any] | None:
     """The scores where the task is done, else None: also where a benchmark that was missing is there by now."""
     scores = _scores_of(task)
-    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items()[1]):
+    if scores and scores.get("missing") and set(scores["missing"]) != set(task.items[1]):
         return None
     return scores
-
-
-def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
-    own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude=suites.FREE),
-        "model": model_digest,
-        "step": step,
-        "label": label,
-    }
-    own |= {"shots": suite.shots} if few_shots else {}
-    return own | {"digest": hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()}
 
 
 def _scores_of(task: Task) -> dict[str, Any] | None:
@@ -135,7 +129,7 @@ def _scores_of(task: Task) -> dict[str, Any] | None:
 
 def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_seconds: float = SAVE_SECONDS) -> None:
     """Generate and grade what no part holds yet of this share of the items: every n-th, all samples of each."""
-    items = task.items()[0][share[0] :: share[1]]
+    items = task.items[0][share[0] :: share[1]]
     hardware = task.configuration.hardware
     check_verifiers((item.kind for item in items), hardware.reward_workers)
     if _scores_of(task):  # of other benchmarks, which are kept
@@ -158,7 +152,7 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
 def score(task: Task) -> dict[str, Any]:
     """Join the parts into items.parquet and likelihood.parquet, and write scores.json, which says that all is done; no
     model is needed."""
-    items, missing = task.items()
+    items, missing = task.items
     order = [(item.benchmark, item.id, sample) for item, sample in _wanted(task, items)]
     table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
     scores = {"step": task.step, "label": task.label, "settings": task.settings}

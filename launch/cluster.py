@@ -163,7 +163,8 @@ def _measuring(
         return None
     name = f"{configuration.experiment.name}/measure"
     arguments = ["train.owed", str(folder), "slurm"]
-    script = scripts.of_command(configuration, name, place.with_suffix(".log"), arguments, devices=True)
+    words = ranks.beside(configuration, arguments[0], arguments[1:])[2:]
+    script = scripts.of_command(configuration, name, place.with_suffix(".log"), words, devices=True)
     number = slurm.submit(configuration, script, place, after, arguments)
     print(f"what {folder.parent.name}/{folder.name} asks to be measured apart: job {number}", flush=True)
     new.append(number)

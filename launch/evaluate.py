@@ -60,8 +60,11 @@ def run(configuration: Configuration, folder: Path) -> None:
     with folders.held(folder):
         freeze.write(configuration, folder / "config.yaml")
         shares = [_share(configuration, folder, number) for number in range(_processes(configuration))]
-        join = python_job("scores", "launch.stage", ["scores", str(folder)], folder, configuration)
+        items, join = (
+            python_job(name, "launch.stage", [name, str(folder)], folder, configuration) for name in ("items", "scores")
+        )
         with responses(folder) as display:
+            run_pool([items], 1, display, Usage())
             run_pool(shares, len(shares), display, Usage())
             run_pool([join], 1, display, Usage())
 
@@ -121,9 +124,10 @@ def _share(configuration: Configuration, folder: Path, number: int) -> Job:
 
 
 def _processes(configuration: Configuration) -> int:
-    """As many as a run has devices; on CPUs as many as train side by side."""
+    """As many as a run has devices on this machine; on CPUs as many as a run has processes, or train side by side."""
     hardware = configuration.hardware
-    return hardware.processes if hardware.device == "cuda" else hardware.workers
+    here = hardware.processes // hardware.nodes
+    return here if hardware.device == "cuda" else max(here, hardware.workers)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +59,20 @@ def command(configuration: Configuration, folder: Path, machine: Machine | None 
     return [*python, *launch, *place, "-m", "train", str(folder)]
 
 
+def beside(configuration: Configuration, module: str, arguments: Sequence[str]) -> list[str]:
+    """What starts a module that measures beside training, on this machine: in as many processes as train here."""
+    python, hardware = [sys.executable, "-m"], configuration.hardware
+    here = hardware.processes // hardware.nodes
+    launch = ["torch.distributed.run", f"--nproc-per-node={here}", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
+    return [*python, *([*launch, "-m"] if here > 1 else []), module, *arguments]
+
+
+def forget(folder: Path) -> None:
+    """What failed before is no more."""
+    for note in folder.glob(FAILED):
+        note.unlink()
+
+
 def files(configuration: Configuration, folder: Path) -> dict[str, str]:
     """Name -> text of the files in the run's `folder` that `command` reads."""
     hardware = configuration.hardware
@@ -73,8 +88,7 @@ def write(configuration: Configuration, folder: Path) -> None:
     """Write `files`, and forget what failed before."""
     for name, text in files(configuration, folder).items():
         write_text(folder / name, text)
-    for note in folder.glob(FAILED):
-        note.unlink()
+    forget(folder)
 
 
 def first_failure(folder: Path, said: str) -> tuple[int, str] | None:

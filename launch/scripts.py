@@ -119,7 +119,7 @@ def of_preparation(configuration: Configuration, experiment: Path) -> str:
     """The job that compiles the data, writes the lock and evaluates the base."""
     name = f"{configuration.experiment.name}/prepare"
     head = _directives(configuration, name, experiment / "worker.log", 1, ["--requeue"])
-    prepare = shlex.join([sys.executable, "-m", "train.prepare", str(experiment / "config.yaml")])
+    prepare = shlex.join(ranks.beside(configuration, "train.prepare", [str(experiment / "config.yaml")]))
     work = [_stage("begin", experiment), prepare, *_measure(configuration, experiment), _stage("check", experiment)]
     return _script(configuration, head, work)
 
@@ -172,7 +172,8 @@ def _stage(name: str, folder: Path) -> str:
 def _measure(configuration: Configuration, folder: Path) -> list[str]:
     """The line that measures what is to be measured after training, on the same devices; none where nothing is."""
     asked = any(one.when and one.where == "after" for one in measuring.asked(configuration))
-    return [shlex.join([sys.executable, "-m", "train.owed", str(folder), "training", "after"])] if asked else []
+    command = ranks.beside(configuration, "train.owed", [str(folder), "training", "after"])
+    return [shlex.join(command)] if asked else []
 
 
 def _cpus(configuration: Configuration) -> int:

@@ -19,9 +19,11 @@ def main(arguments: list[str]) -> None:
     stage, folder, *more = arguments
     stages: dict[str, Callable[..., None]] = {
         "report": report,
+        "beside": beside,
         "begin": begin,
         "check": check,
         "failed": failed,
+        "items": compile_items,
         "evaluate": evaluate_model,
         "scores": score_model,
         "regrade": regrade,
@@ -32,11 +34,18 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(code)
 
 
-def report(folder: Path) -> None:
-    """Write the experiment's report."""
+def report(folder: Path, fail_if: str = "", unsure: str = "") -> None:
+    """Write the experiment's report, and into it what becomes of the conditions in `fail_if`."""
     from evaluation.report import write_report
 
-    write_report(folder)
+    write_report(folder, fail_if, bool(unsure))
+
+
+def compile_items(folder: Path) -> None:
+    """The items of the suite of folder/config.yaml, into one file that all processes read."""
+    from data import suitefile
+
+    suitefile.compile_one(freeze.read(folder / "config.yaml").suite, folder / suitefile.NAME)
 
 
 def evaluate_model(folder: Path, number: str, of: str) -> None:
@@ -54,6 +63,16 @@ def evaluate_model(folder: Path, number: str, of: str) -> None:
             respond(task, model, tokenizer, (int(number), int(of)))
 
 
+def beside(folder: Path, label: str) -> None:
+    """What is measured of a compared model with the base beside it."""
+    from train.comparing import measure
+    from train.worker import settle
+
+    place = folder / "models" / label / "evaluation"
+    settle(freeze.read(place / "config.yaml"), place)
+    measure(folder, label)
+
+
 def score_model(folder: Path) -> None:
     """Join what all processes have made, and score it."""
     from evaluation.run import score
@@ -65,13 +84,14 @@ def score_model(folder: Path) -> None:
 def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
     """The evaluations of a model that folder/config.yaml asks for and that do not stand there yet."""
     import models
+    from data import suitefile
     from evaluation.run import FEW_SHOTS, Task, is_finished
 
-    path = configuration.model.path
-    digest = models.digest(path)
-    tasks = [Task(configuration, folder, 0, path, digest)]
+    path, items = configuration.model.path, folder / suitefile.NAME
+    digest = models.identity(path, configuration.template_of)
+    tasks = [Task(configuration, folder, 0, path, digest, compiled=items)]
     if configuration.suite.shots:
-        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True))
+        tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True, compiled=items))
     return [task for task in tasks if not is_finished(task)]
 
 

@@ -5,7 +5,8 @@ The rule: the highest greedy accuracy on math, on the validation split, at the l
 there, twice a side at most. All arms' runs are one pool; then those of all grids that grow, until none does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -14,12 +15,14 @@ from conf.errors import UserError
 from conf.files import read_json, write_json, write_text
 from conf.schema import Configuration, Drift, Experiment, Hooks
 from conf.sweeps import settings
-from launch import command, estimate, folders, show
+from launch import command, estimate, folders, show, swept
 from launch.compose import compose
 from launch.training import train_all
 from launch.workers import Usage
 
 EXTENSIONS = 2  # a side
+TEST = "test"  # the split, and the suite of the sweep's runs that has it
+SPLITS = {"validation": "", TEST: f"suites/{TEST}"}  # where an evaluation of each lies
 Scores = dict[float, dict[str, float]]  # rate -> group -> percent
 Point = tuple[str, float]  # arm and rate
 
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> None:
     base = _groups(folder / "base" / "evaluation" / "scores.json")
     text = markdown(table, base, chosen)
     about = {"seeds": experiment.sweep_seeds, "settings": settings(runs, read_json(folder / "lock.json"))}
+    about |= swept.points(folder / "base" / "evaluation", _runs(arguments, table), SPLITS)
     write_json(folder / "sweep.json", {"chosen": chosen, "base": base, "arms": _text_keys(table), **about})
     write_text(folder / "sweep.md", text)
     print(f"{text}\nPut into conf/experiment/{experiment.name}.yaml:\n  learning_rates:")
@@ -100,6 +104,13 @@ def trained(arguments: list[str], points: list[Point], usage: Usage) -> dict[Poi
     return scores
 
 
+def _runs(arguments: list[str], table: Mapping[str, Scores]) -> Iterator[tuple[str, float, int, Path]]:
+    """Arm, rate, seed and folder of each run."""
+    for arm, scores in table.items():
+        for rate, seed in product(sorted(scores), compose(arguments).experiment.sweep_seeds):
+            yield arm, rate, seed, folders.run_folder(_configuration(arguments, arm, rate, seed))
+
+
 def _longest_first(configurations: list[Configuration]) -> list[Configuration]:
     """So that the pool's last runs are short ones, and no core waits long for another."""
     return sorted(configurations, key=lambda given: -(estimate.seconds(given) or 0.0))
@@ -121,11 +132,13 @@ def markdown(table: Mapping[str, Scores], base: Mapping[str, float], chosen: Map
 
 
 def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Configuration:
-    """The configuration of one run of the sweep: only its last step is evaluated, on validation and on nothing beside.
+    """The configuration of one run of the sweep: scored on validation, greedily, at its last step or at every
+    `sweep_save_steps`, and where asked on the test split as the suite `test`; on nothing beside.
 
     Further suites stay named: no training row may overlap them, in the sweep as in the runs it is for.
     """
     plain = compose([*arguments, f"recipe={arm}"])
+    saves = plain.experiment.sweep_save_steps or plain.train.steps
     found = compose(
         [
             *arguments,
@@ -134,13 +147,15 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
             f"recipe.learning_rate={rate!r}",
             f"seed={seed}",
             f"experiment.name={plain.experiment.name}-sweep",
-            f"train.save_steps={plain.train.steps}",
+            f"train.save_steps={min(saves, plain.train.steps)}",
             "suite.split=validation",
             "suite.samples=0",
         ]
     )
-    unscored = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
-    return found.model_copy(update={"suites": unscored, "hooks": Hooks(), "drift": Drift()})
+    suites = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
+    if found.experiment.sweep_test:
+        suites[TEST] = found.suite.model_copy(update={"split": TEST, "when": ["base", "save", "end"]})
+    return found.model_copy(update={"suites": suites, "hooks": Hooks(), "drift": Drift()})
 
 
 def _last_scores(configuration: Configuration) -> Path:

@@ -59,7 +59,7 @@ def measure(experiment: Path, runs: list[Path], shared: Configuration, usage: Us
     """
     places = [experiment, *(run for run in runs if folders.done(run))]
     now = [place for place in places if owing(place, None if everything else ("training", "after"))]
-    jobs = [python_job(f"measure {_title(one)}", "train.owed", _arguments(one, everything), one, shared) for one in now]
+    jobs = [_beside(f"measure {_title(one)}", "train.owed", _arguments(one, everything), one, shared) for one in now]
     if jobs:
         with progress(0) as display:
             run_pool(jobs, shared.hardware.workers, display, usage)
@@ -92,9 +92,17 @@ def _announce(runs: list[Path], todo: list[Configuration], ready: bool) -> None:
 def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> None:
     """Compile the data, write the lock and evaluate the base, in a process of its own."""
     print("compiling the data and evaluating the base", flush=True)
-    job = python_job("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
+    job = _beside("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
     with progress(0) as display:
         run_pool([job], 1, display, usage)
+
+
+def _beside(name: str, module: str, arguments: list[str], folder: Path, configuration: Configuration) -> Job:
+    """A job that measures, in as many processes as train on this machine."""
+    job = python_job(name, module, arguments, folder, configuration)
+    job.command = ranks.beside(configuration, module, arguments)
+    ranks.forget(folder)
+    return job
 
 
 def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:

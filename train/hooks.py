@@ -46,10 +46,10 @@ class Hooks(TrainerCallback):
         processes.wait()  # each process writes its random state into the checkpoint
         step = state.global_step // self.updates
         self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
-        if state.is_world_process_zero:
-            last = state.global_step >= state.max_steps or self.over(self.records.ledger.entry)
-            self.evaluate(model, step, last)
-        processes.wait()  # for the one that evaluates, off the clock
+        processes.wait()  # for the one that renames it
+        last = state.global_step >= state.max_steps or self.over(self.records.ledger.entry)
+        self.evaluate(model, step, last)
+        processes.wait()  # for those that still measure, off the clock
         forget_peak()
         self.records.ledger.start_clock()  # neither saving nor evaluating is training
 

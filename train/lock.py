@@ -42,14 +42,21 @@ def light(configuration: Configuration) -> Lock:
     }
 
 
-def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, tokenizer: Any) -> Lock:
-    """What every arm shares. `compiled` is the content of data/manifest.json; `model` is not changed."""
+def measure(
+    configuration: Configuration,
+    compiled: dict[str, Any],
+    model: Any,
+    tokenizer: Any,
+    experiment: Path | None = None,
+) -> Lock:
+    """What every arm shares. `compiled` is the content of data/manifest.json, `experiment` the folder whose suites are
+    compiled; `model` is not changed."""
     return {
         **light(configuration),
         "configuration": locked(configuration),
         "base": base(configuration.model.path) | {"chat_template": _sha256(tokenizer.chat_template)},
         "data": dict(compiled["digests"]),
-        "suite": suite(configuration),
+        "suite": suite(configuration, experiment),
         "harness": harness(configuration),
         "decoding": {
             "end_id": tokenizer.eos_token_id,
@@ -63,13 +70,19 @@ def measure(configuration: Configuration, compiled: dict[str, Any], model: Any, 
 
 
 def measure_run(
-    configuration: Configuration, compiled: dict[str, Any], trainer: Any, tokenizer: Any, order: Any, stored: int
+    configuration: Configuration,
+    compiled: dict[str, Any],
+    trainer: Any,
+    tokenizer: Any,
+    order: Any,
+    stored: int,
+    experiment: Path | None = None,
 ) -> Lock:
     """`measure` on a trainer about to start, with its batch and the `order` [steps, prompts] it goes through.
 
     Of an order that goes on after the `stored` steps, those are digested: no arm may see others.
     """
-    shared = measure(configuration, compiled, trainer.model, tokenizer)
+    shared = measure(configuration, compiled, trainer.model, tokenizer, experiment)
     seen = order[:stored]
     digest = hashlib.sha256(f"{seen.shape}".encode() + seen.astype("<i8").tobytes()).hexdigest()
     rows = compiled["counts"].get(f"rows_for_{'teacher' if configuration.recipe.q == 'teacher' else 'policy'}_arms")
@@ -89,7 +102,7 @@ def keep(configuration: Configuration, folder: Path, trainer: Any, tokenizer: An
     experiment = folder.parents[2]
     compiled = read_json(experiment / "data" / "manifest.json")
     stored = len(np.load(experiment / "data" / "order.npy", mmap_mode="r", allow_pickle=False))
-    lock = measure_run(configuration, compiled, trainer, tokenizer, order, stored)
+    lock = measure_run(configuration, compiled, trainer, tokenizer, order, stored, experiment)
     arguments = resolved(trainer.args)
     _check(folder, experiment, facts.of(configuration, lock, arguments), resumed_at)
     if trainer.is_world_process_zero():
@@ -153,20 +166,18 @@ def base(path: str) -> dict[str, str]:
     return {name: _files(files) for name, files in parts.items()}
 
 
-def suite(configuration: Configuration) -> dict[str, str]:
+def suite(configuration: Configuration, experiment: Path | None = None) -> dict[str, str]:
     """Benchmark, SUITE/BENCHMARK of a further suite -> digest of its items: prompts, references, options, choices; of
-    one that cannot be had, that it is missing."""
+    one that cannot be had, that it is missing. From the files of `experiment` where they stand there."""
     from data import suite as suites
+    from data import suitefile
 
     digests: dict[str, str] = {}
-    for head, one in (("", configuration.suite), *((f"{name}/", own) for name, own in configuration.suites.items())):
-        items, missing = suites.found(one)
-        rows: dict[str, list[Any]] = {}
-        for item in items:
-            own = [item.id, item.kind, item.prompt, item.reference, item.options]
-            rows.setdefault(item.benchmark, []).append([*own, *([list(item.choices)] if item.choices else [])])
-        digests |= {f"{head}{name}": _sha256(own) for name, own in rows.items()}
-        digests |= {f"{head}{name}": "missing" for name in missing}
+    for name, one in {"": configuration.suite, **configuration.suites}.items():
+        head = f"{name}/" if name else ""
+        items, missing = suitefile.found(one, suitefile.path(experiment, name) if experiment else None)
+        digests |= {f"{head}{benchmark}": own for benchmark, own in suites.digests(items).items()}
+        digests |= {f"{head}{benchmark}": "missing" for benchmark in missing}
     return digests
 
 

@@ -13,14 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conf.errors import UserError, unwritable
 from conf.files import write_json
 from conf.schema import Configuration, Moment, Where
 from evaluation.spending import of_evaluation
 from models import flops
-from train import checkpoints, ledger
+from train import checkpoints, ledger, processes
+
+if TYPE_CHECKING:
+    from evaluation.run import Task
 
 FAILED = "failed.json"
 RESULT = "result.json"  # of a function or a measure of drift
@@ -80,6 +83,14 @@ class Place(NamedTuple):
             return ("base",)
         return ("save", "end") if self.last else ("save",)
 
+    @property
+    def experiment(self) -> Path:
+        """Folder of the experiment, or of the comparison, where the models were not trained here."""
+        above = self.evaluation.parents
+        if above[1].name == "models":
+            return above[2]
+        return above[4 if self.step else 1]
+
     def of(self, one: Measurement) -> Path:
         if not one.name:
             return self.evaluation
@@ -138,21 +149,31 @@ def owed(
 
 
 def measure(
-    configuration: Configuration, place: Place, measurements: list[Measurement], model: Any, tokenizer: Any
+    configuration: Configuration,
+    place: Place,
+    measurements: list[Measurement],
+    model: Callable[[], Any],
+    tokenizer: Any,
 ) -> list[Measurement]:
-    """Make each of `measurements` of `model`; those that failed, each with a failed.json.
+    """Make each of `measurements` of what `model` gives; those that failed, each with a failed.json.
 
+    Every process of a run comes here. A suite's items are shared out; drift and functions are the first process's.
     UserError on a full disk, where a function changed the model, and on a user's mistake before training begins.
     """
     failed = []
-    base = functools.cache(lambda: _base(configuration, model))  # one for all measures of drift
+    held = functools.cache(model)
+    base = functools.cache(lambda: _base(configuration, held()))  # one for all measures of drift
     for one in measurements:
         start = time.time()
+        if one.kind != "suite" and processes.rank():
+            continue
         try:
-            if one.kind == "drift":
-                _drift(configuration, place, one, base(), model, tokenizer)
+            if one.kind == "suite":
+                _score(configuration, place, one, held, tokenizer)
+            elif one.kind == "drift":
+                _drift(configuration, place, one, base(), held(), tokenizer)
             else:
-                _make(configuration, place, one, model, tokenizer)
+                _call(configuration, place, one, held(), tokenizer)
         except Exception as error:  # whatever a benchmark's or a user's code raises, the training goes on
             if isinstance(error, Disturbed) or (isinstance(error, UserError) and not place.step):
                 raise
@@ -161,7 +182,7 @@ def measure(
             _note_failure(place, one, error, time.time() - start)
             failed.append(one)
         else:
-            (place.of(one) / FAILED).unlink(missing_ok=True)
+            _forget_failure(place, one)
     return failed
 
 
@@ -176,23 +197,41 @@ def check(configuration: Configuration) -> None:
         _function(name)
 
 
-def _make(configuration: Configuration, place: Place, one: Measurement, model: Any, tokenizer: Any) -> None:
-    if one.kind == "function":
-        _call(configuration, place, one, model, tokenizer)
-        return
-    from evaluation.run import FEW_SHOTS, evaluate, finished
+def _score(
+    configuration: Configuration, place: Place, one: Measurement, model: Callable[[], Any], tokenizer: Any
+) -> None:
+    """Every process answers its share of the items, and the first joins and scores what all have made."""
+    from data import suitefile
+    from evaluation.run import FEW_SHOTS, Task
     from models import digest
 
-    suite = configuration.suites[one.name] if one.name else configuration.suite
+    first, suite = processes.rank() == 0, configuration.suites[one.name] if one.name else configuration.suite
     own = configuration.model_copy(update={"suite": suite})
-    weights, where = digest(str(place.weights)), place.of(one)
-    if not finished(own, where, place.step, place.label, weights):
-        start = time.monotonic()
-        evaluate(model, tokenizer, own, where, place.step, place.label, model_digest=weights)
-        spent = of_evaluation(where, tokenizer, shape_of(configuration), time.monotonic() - start)
-        write_json(where / ledger.FILE, spent)
+    weights = processes.together(lambda: digest(str(place.weights)) if first else "")[0]
+    of, where, compiled = (place.step, place.label, weights), place.of(one), suitefile.path(place.experiment, one.name)
+    tasks = [Task(own, where, *of, compiled=compiled)]
     if suite.shots and not place.step:
-        evaluate(model, tokenizer, own, where / FEW_SHOTS, place.step, place.label, weights, few_shots=True)
+        tasks.append(Task(own, where / FEW_SHOTS, *of, few_shots=True, compiled=compiled))
+    for task in tasks:
+        _answer(task, model, tokenizer)
+
+
+def _answer(task: "Task", model: Callable[[], Any], tokenizer: Any) -> None:
+    """Scores in the task's folder, unless they stand there."""
+    from evaluation.run import is_finished, respond, score
+
+    first, share, start = processes.rank() == 0, (processes.rank(), processes.count()), time.monotonic()
+    if processes.together(lambda: first and is_finished(task) is not None)[0]:
+        return
+    processes.together(lambda: respond(task, model(), tokenizer, share))
+
+    def join() -> None:
+        score(task)
+        if not task.few_shots:
+            spent = of_evaluation(task.folder, tokenizer, shape_of(task.configuration), time.monotonic() - start)
+            write_json(task.folder / ledger.FILE, spent | {"processes": processes.count()})
+
+    processes.together(join if first else lambda: None)
 
 
 def shape_of(configuration: Configuration) -> flops.Shape | None:
@@ -225,10 +264,10 @@ def _drift(configuration: Configuration, place: Place, one: Measurement, base: A
 
     out, start = place.of(one), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    experiment = place.evaluation.parents[4]
+    experiment = place.experiment
     of_base = drift.Model(base, configuration.model.path, experiment / "base" / "evaluation")
     tuned = drift.Model(model, str(place.weights), place.evaluation)
-    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(experiment / "data"), out)
+    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(place.experiment / "data"), out)
     with undisturbed(model):
         found = drift.measure(one.name, pair)
     seconds = round(time.monotonic() - start, 3)
@@ -280,9 +319,17 @@ def _parameters(model: Any) -> list[int | float]:
 
 
 def _note_failure(place: Place, one: Measurement, error: Exception, seconds: float) -> None:
+    if processes.rank():
+        traceback.print_exception(error)
+        return
     where = place.of(one)
     where.mkdir(parents=True, exist_ok=True)
     said = f"{type(error).__name__}: {error}".strip()
     write_json(where / FAILED, {"what": one.title, "step": place.step, "error": said, "seconds": round(seconds, 3)})
     traceback.print_exception(error)
     print(f"{place.label}, step {place.step}: {one.title} failed; `make evaluate` makes up for it", flush=True)
+
+
+def _forget_failure(place: Place, one: Measurement) -> None:
+    if processes.rank() == 0:
+        (place.of(one) / FAILED).unlink(missing_ok=True)

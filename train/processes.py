@@ -17,7 +17,7 @@ from conf.files import write_json
 
 Value = TypeVar("Value")
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-TIMEOUT_SECONDS = 24 * 3600  # the others wait for the process that evaluates; one that is lost is seen at once
+TIMEOUT_SECONDS = 24 * 3600  # the others wait for the one that measures longest; one that is lost is seen at once
 DEEPSPEED = "deepspeed.json"  # in a run's folder, written by the launcher
 
 
@@ -68,6 +68,26 @@ def collected(value: Value) -> list[Value]:
     return found
 
 
+def together(work: Callable[[], Value]) -> list[Value]:
+    """What `work` gives in every process, in order of their numbers; every process must come here.
+
+    Where it fails in one, none waits for ever: that one raises its error, and the others a RuntimeError that names it.
+    """
+    error: Exception | None = None
+    value: Value | None = None
+    try:
+        value = work()
+    except Exception as raised:  # told to the others before it goes on its way
+        error = raised
+    found = collected((value, "" if error is None else f"{type(error).__name__}: {error}".strip()))
+    if error is not None:
+        raise error
+    failed = [f"process {number}: {said}" for number, (_, said) in enumerate(found) if said]
+    if failed:
+        raise RuntimeError("; ".join(failed))
+    return [one for one, _ in found]  # type: ignore[misc]
+
+
 def settle(device: str, zero_stage: int) -> None:
     """Before torch.distributed begins: this process's device, and no C++ of DeepSpeed's, which would be compiled."""
     if device == "cuda":
@@ -78,7 +98,7 @@ def settle(device: str, zero_stage: int) -> None:
         from deepspeed import ops
 
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    if "RANK" in os.environ:  # what stands beside a run, as the base's evaluation, is one process
+    if "RANK" in os.environ:
         _join(device, zero_stage)
 
 

@@ -1,8 +1,10 @@
 """One arm, one seed, from its frozen configuration: train, go on where it was cut, evaluate at every checkpoint."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conf import freeze
 from conf.errors import UserError
@@ -12,6 +14,9 @@ from train import card, checkpoints, ledger, lock, measuring, processes, reshard
 from train.horizon import run_order
 from train.ledger import Ledger
 from train.records import Records
+
+if TYPE_CHECKING:
+    from train.hooks import Stop
 
 
 def run(folder: Path) -> None:
@@ -75,26 +80,16 @@ def _train(
 
     halt = Stop(folder, configuration.updates_per_step)
 
-    def evaluate(tuned: Any, step: int, last: bool) -> None:
-        card.write(folder, step)
-        checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
-        if halt.now:
-            return  # there is no time; the next start catches up
-        hardware = configuration.hardware
-        if measuring.wanted(configuration, measuring.of_checkpoint(configuration, folder, step, last)):
-            as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
-            live = trainer.accelerator.unwrap_model(tuned) if as_read else load_saved(configuration, folder, step)
-            evaluate_checkpoint(configuration, folder, live, tokenizer, step, last)
-        tidy(configuration, folder, step)
-
     def over(entry: ledger.Entry) -> bool:
         return ledger.reached(entry, configuration)
 
     trainer.add_callback(halt)
-    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, evaluate, over))
+    measured = _measured(configuration, folder, trainer, tokenizer, halt)
+    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, measured, over))
     ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
-    if checkpoint and processes.rank() == 0:
-        print(f"going on from {checkpoint}", flush=True)
+    if checkpoint:
+        if processes.rank() == 0:
+            print(f"going on from {checkpoint}", flush=True)
         if ended or records.resumed_at % configuration.train.save_steps == 0:
             catch_up(configuration, folder, records.resumed_at, ended)
         tidy(configuration, folder, records.resumed_at)
@@ -107,6 +102,28 @@ def _train(
     return halt.now
 
 
+def _measured(
+    configuration: Configuration, folder: Path, trainer: Any, tokenizer: Any, halt: "Stop"
+) -> Callable[[Any, int, bool], None]:
+    """What every process does with a checkpoint that is sealed: (the model as it is trained, its step, whether it is
+    the run's last)."""
+    hardware = configuration.hardware
+    as_read = not hardware.zero_stage and hardware.mixed_precision == "no"  # whole, in the base's precision
+
+    def measured(tuned: Any, step: int, last: bool) -> None:
+        if processes.rank() == 0:
+            card.write(folder, step)
+            checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
+        if halt.now:
+            return  # there is no time; the next start catches up
+        live = partial(trainer.accelerator.unwrap_model, tuned)
+        saved = partial(load_saved, configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, live if as_read else saved, tokenizer, step, last)
+        tidy(configuration, folder, step)
+
+    return measured
+
+
 def _check_processes(seen: int) -> None:
     """Processes that do not know of each other would each train a model of its own, into one folder."""
     if seen != processes.count():
@@ -116,9 +133,10 @@ def _check_processes(seen: int) -> None:
 
 
 def evaluate_checkpoint(
-    configuration: Configuration, folder: Path, model: Any, tokenizer: Any, step: int, last: bool
+    configuration: Configuration, folder: Path, model: Callable[[], Any], tokenizer: Any, step: int, last: bool
 ) -> None:
-    """Measure what the configuration asks for between steps, of a checkpoint whose weights `model` holds."""
+    """Measure what the configuration asks for between steps, of a checkpoint whose weights `model` gives in every
+    process."""
     place = measuring.of_checkpoint(configuration, folder, step, last)
     measuring.measure(configuration, place, measuring.wanted(configuration, place), model, tokenizer)
 
@@ -126,15 +144,18 @@ def evaluate_checkpoint(
 def catch_up(configuration: Configuration, folder: Path, step: int, last: bool) -> None:
     """Measure of the checkpoint that a cut run left behind what is due."""
     place = measuring.of_checkpoint(configuration, folder, step, last)
-    if measuring.due(configuration, place):
+    if processes.collected(bool(measuring.due(configuration, place)))[0]:
         from models.loading import tokenizer_of
 
-        model = load_saved(configuration, folder, step)
-        evaluate_checkpoint(configuration, folder, model, tokenizer_of(configuration), step, last)
+        saved = partial(load_saved, configuration, folder, step)
+        evaluate_checkpoint(configuration, folder, saved, tokenizer_of(configuration), step, last)
 
 
 def tidy(configuration: Configuration, folder: Path, step: int) -> None:
-    """Tell the scores in the card of this step's checkpoint, and remove those that are measured and not to be kept."""
+    """Tell the scores in the card of this step's checkpoint, and remove those that are measured and not to be kept. The
+    first process does it, when all come here."""
+    if processes.rank():
+        return
 
     def measured(one: int) -> bool:
         place = measuring.of_checkpoint(configuration, folder, one, last=False)
@@ -153,8 +174,8 @@ def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
     return load_configured(configuration, str(where), read_only=True)[0]
 
 
-def settle(configuration: Configuration, folder: Path) -> None:
-    """Process-wide settings, before anything heavy is imported."""
+def settle(configuration: Configuration, folder: Path, training: bool = True) -> None:
+    """Process-wide settings, before anything heavy is imported. DeepSpeed is for `training` alone."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     trackers.settle(configuration)
@@ -170,6 +191,6 @@ def settle(configuration: Configuration, folder: Path) -> None:
         raise UserError(
             "hardware.device=cuda", "torch sees no GPU here", "set hardware=cpu, or install the CUDA build of torch"
         )
-    processes.settle(configuration.hardware.device, configuration.hardware.zero_stage)
+    processes.settle(configuration.hardware.device, configuration.hardware.zero_stage if training else 0)
     precision.settle(configuration.hardware.matmul_precision, configuration.hardware.device)
     transformers.set_seed(configuration.seed)

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_distance, draw_reach, draw_tokens, draw_transfer
+from evaluation.report import draw_distance, draw_fronts, draw_reach, draw_tokens, draw_transfer
 from evaluation.report.draw_answer import answer
+from evaluation.report.draw_board import board
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -31,6 +32,7 @@ matplotlib.use("Agg")
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     """Write each figure there is data for; {name: path of its SVG}. What has no data is not written, and removed."""
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+        "board": board,
         "answer": answer,
         "gains": gains,
         "steps": steps,
@@ -39,7 +41,7 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         **draw_reach.drawn(results),
         "strategies": strategies,
         "skills": skills,
-        "front": front,
+        "front": draw_fronts.front,
         "distance": draw_distance.distance,
         "tokens_steps": draw_tokens.tokens_steps,
         "words": draw_tokens.words,
@@ -117,8 +119,10 @@ def _rule_off_groups(axes: Axes, results: dict[str, Any]) -> None:
             axes.axhline(row - 0.5, color="#d1d5db", linewidth=0.8, linestyle=(0, (4, 3)))
 
 
-def steps(results: dict[str, Any]) -> Figure:
+def steps(results: dict[str, Any]) -> Figure | None:
     """Greedy group score against step: mean over seeds, and each seed thin beside it."""
+    if not results["steps"]:
+        return None
     figure, panels = panels_of(results["groups"])
     color = colors(results)
     for axes, group in zip(panels, results["groups"], strict=True):
@@ -179,7 +183,7 @@ def spending(results: dict[str, Any]) -> Figure | None:
     """Greedy group score against what was spent, in every unit that all ledgers have; dashed with the targets' cost."""
     runs = [run for own in results["steps"].values() for run in own]
     units = [unit for unit in UNIT_NAMES if all(None not in run["spent"][unit] for run in runs)]
-    if not units:
+    if not runs or not units:
         return None
     groups, color = results["groups"], colors(results)
     figure = Figure(figsize=(2.7 * len(units), 2.1 * len(groups) + 0.6), layout="constrained")
@@ -237,7 +241,7 @@ def strategies(results: dict[str, Any]) -> Figure | None:
 
 def skills(results: dict[str, Any]) -> Figure | None:
     """Score on each skill against step, of the first form that base and arms were scored on; the base dashed."""
-    found = next((own for own in results["skills"].values() if own["steps"]), None)
+    found = None if results["compared"] else next((own for own in results["skills"].values() if own["steps"]), None)
     if found is None:
         return None
     names = list(next(iter(found["steps"].values()))[0]["skills"])
@@ -254,39 +258,4 @@ def skills(results: dict[str, Any]) -> Figure | None:
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("greedy score (%)")
     legend(figure, panels[0])
-    return figure
-
-
-def front(results: dict[str, Any]) -> Figure | None:
-    """Points gained on math against the mean change on the other groups, one point a rate and arm."""
-    if not results["front"]:
-        return None
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes, color = figure.subplots(), colors(results)
-    for arm in dict.fromkeys(point["arm"] for point in results["front"]["points"]):
-        own = [point for point in results["front"]["points"] if point["arm"] == arm]
-        own.sort(key=lambda point: point["learning_rate"])
-        shade = color.get(arm, BASE_COLOR)
-        axes.plot([p["rest"] for p in own], [p["math"] for p in own], color=shade, linewidth=0.8, alpha=0.5)
-        for point in own:
-            face = shade if point["chosen"] else "white"
-            axes.plot(point["rest"], point["math"], "o", color=shade, markerfacecolor=face, markersize=7, zorder=3)
-            where = (point["rest"], point["math"])
-            if len(results["arms"]) > FEW_ARMS and not point["chosen"]:
-                continue
-            axes.annotate(
-                f"{point['learning_rate']:g}",
-                where,
-                xytext=(6, 5),
-                textcoords="offset points",
-                fontsize=7.5,
-                color=shade,
-            )
-        axes.plot([], [], "o-", color=shade, label=arm)
-    axes.axhline(0, color="#9ca3af", linewidth=0.8)
-    axes.axvline(0, color="#9ca3af", linewidth=0.8)
-    axes.set_xlabel("change on the other groups (points, mean of groups)")
-    axes.set_ylabel("gain on math (points)")
-    axes.margins(0.1)
-    figure.legend(loc="outside upper right", ncols=4)
     return figure

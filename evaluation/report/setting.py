@@ -1,4 +1,4 @@
-"""What was held equal and what differed, the sweep's front, and what a reader must know before the numbers."""
+"""What was held equal and what differed, and what a reader must know before the numbers."""
 
 from typing import Any
 
@@ -7,8 +7,6 @@ from conf.freeze import classify_all, flatten
 from evaluation.report.budgets import ended_by_budget
 from evaluation.report.overview import rate_of
 from evaluation.report.read import Experiment, Run
-from evaluation.scores import mean_of
-from evaluation.transfer import MATH
 
 WORDS = {
     TREATMENT: "declared treatment",
@@ -30,35 +28,6 @@ def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
                 values[run.arm].append(own.get(key))
         rows += [{"key": key, "values": values, "class": WORDS[one.kind]}] if key != "seed" else []
     return rows
-
-
-def front(sweep: dict[str, Any]) -> dict[str, Any]:
-    """One point a rate and arm: points gained on math, and the mean change on the other groups; means over seeds.
-
-    Reads `rows` (one a run, each with its base) or `arms` (arm -> rate -> group -> percent, with one `base`).
-    """
-    cells: dict[tuple[str, float], list[dict[str, float]]] = {}
-    for row in sweep["rows"] if "rows" in sweep else _rows(sweep):
-        gains = {group: row["groups"][group] - row["base"][group] for group in row["groups"]}
-        cells.setdefault((row["arm"], row["learning_rate"]), []).append(gains)
-    chosen, counted = sweep.get("chosen", {}), "rows" in sweep
-    points = []
-    for (arm, rate), runs in sorted(cells.items()):
-        means = {group: mean_of([one[group] for one in runs]) for group in runs[0]}
-        rest = mean_of([value for group, value in means.items() if group != MATH])
-        about = {
-            "arm": arm,
-            "learning_rate": rate,
-            "seeds": len(runs) if counted else None,
-            "chosen": chosen.get(arm) == rate,
-        }
-        points.append(about | {"math": means.get(MATH), "rest": rest, "gains": means})
-    return {"points": points, "chosen": chosen}
-
-
-def _rows(sweep: dict[str, Any]) -> list[dict[str, Any]]:
-    cells = [(arm, float(rate), groups) for arm, rates in sweep["arms"].items() for rate, groups in rates.items()]
-    return [{"arm": arm, "learning_rate": rate, "groups": groups, "base": sweep["base"]} for arm, rate, groups in cells]
 
 
 def notes(experiment: Experiment) -> list[str]:

@@ -3,15 +3,16 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report import beside, board, budgets, measures, profiles, transfer
 from evaluation.report.answer import answer
 from evaluation.report.distance import distance
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
+from evaluation.report.fronts import front
 from evaluation.report.overview import overview
 from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
-from evaluation.report.setting import changed_keys, flat, front, notes, packages, unmatched
+from evaluation.report.setting import changed_keys, flat, notes, packages, unmatched
 from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
@@ -28,7 +29,6 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     sides = {BASE: measures.side([experiment.base], benchmarks)}
     sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
     groups = list(dict.fromkeys(benchmarks.values()))
-    sweep = front(experiment.sweep) if experiment.sweep else None
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
@@ -68,7 +68,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "counts": {label: side.counts for label, side in sides.items()},
         "forms": forms(experiment, benchmarks),
         "few_shots": shots(experiment.base),
-        "front": sweep,
+        "front": front(experiment, pairs),
         "explorer": explorer(experiment, benchmarks),
         "suite": _suite(experiment),
         "suites": beside.suites(experiment),
@@ -79,7 +79,12 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
-    found["answer"] = answer(found)
+    found |= {"answer": answer(found), "compared": experiment.compared or None, "board": []}
+    if experiment.compared:
+        found |= board.untrained(found, experiment) | {
+            "board": board.board(found, experiment),
+            "model": experiment.compared["base"],
+        }
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_reach, tables_tokens, tables_transfer
+from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -20,7 +20,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
         path = folder / f"{name}.csv"
         listed = list(rows)
         if listed:
-            write_text(path, _csv(listed))
+            write_text(path, as_csv(listed))
         else:
             path.unlink(missing_ok=True)
 
@@ -28,6 +28,8 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
         "arms": _arms(results),
+        "leaderboard": _leaderboard(results),
+        "gate": iter((results["gate"] or {"rows": []})["rows"] if "gate" in results else ()),
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
@@ -50,9 +52,9 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
-        "front": iter(
-            [{k: v for k, v in p.items() if k != "gains"} for p in (results["front"] or {"points": []})["points"]]
-        ),
+        "front": tables_fronts.points(results),
+        "front_at": tables_fronts.at(results),
+        "front_between": tables_fronts.between(results),
         "distance": iter((results["distance"] or {"points": []})["points"]),
         "distance_relations": tables_tokens.relations(results),
         "tokens": tables_tokens.tokens(results),
@@ -94,7 +96,8 @@ def _twins(results: dict[str, Any]) -> Rows:
                 yield {"form": form, "model": label, "change": change, **rest, **flat}
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """One column a key of any row, in order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -104,7 +107,9 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _arms(results: dict[str, Any]) -> Rows:
-    """The report's first table."""
+    """The report's first table; models that were not trained here have `leaderboard` in its place."""
+    if results["compared"]:
+        return
     for arm, own in results["arms"].items():
         found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
         row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
@@ -113,6 +118,26 @@ def _arms(results: dict[str, Any]) -> Rows:
             row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
         confounds = found["confounds"]
         yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
+
+
+def _leaderboard(results: dict[str, Any]) -> Rows:
+    """A row a model, form and group."""
+    for row in results["board"]:
+        for form, own in row["forms"].items():
+            for group, index in own["di"].items():
+                cell = {
+                    f"ti_{key}" if key != "value" else "ti": value for key, value in own["ti"].get(group, {}).items()
+                }
+                gain = {"gain" if key == "difference" else f"gain_{key}": v for key, v in row["gains"][group].items()}
+                yield {
+                    "rank": row["rank"],
+                    "model": row["model"],
+                    "form": form,
+                    "group": group,
+                    **gain,
+                    "di": index,
+                    **cell,
+                }
 
 
 def _scores(results: dict[str, Any]) -> Rows:

@@ -1,6 +1,7 @@
 """Transfer of each arm in every form, over items and over seeds, and along training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,17 +117,22 @@ def _forms(
     models: Sequence[Evaluation],
     benchmarks: Mapping[str, str],
     measure: str,
-    forms: Sequence[str] = tuple(FORMS),
+    names: Sequence[str] = tuple(FORMS),
 ) -> dict[str, Any]:
-    left, right = _shares(base, models, benchmarks, measure)
+    values = partial(_values, measure=measure)
+    return forms(*shares(base, models, benchmarks, values), len(models), names)
+
+
+def forms(left: Shares, right: Shares, seeds: int, names: Sequence[str] = tuple(FORMS)) -> dict[str, Any]:
+    """What `transfer` says of one arm, from `shares`; empty without a group `math`."""
     if MATH not in left:
         return {}
     points = [
         {g: {b: 100 * float(v.mean()) for b, v in own.items()} for g, own in side.items()} for side in (left, right)
     ]
     items = drawn(left, right, over_seeds=False)
-    seeds = drawn(left, right) if len(models) >= SEEDS else items
-    return {name: _form(points, seeds, items, len(models), *FORMS[name]) for name in forms}
+    both = drawn(left, right) if seeds >= SEEDS else items
+    return {name: _form(points, both, items, seeds, *FORMS[name]) for name in names}
 
 
 def _form(
@@ -160,20 +166,25 @@ def _bounds(one: Bounds) -> dict[str, float | None]:
     return {"low": one.low, "high": one.high}
 
 
-def _shares(
-    base: Evaluation, models: Sequence[Evaluation], benchmarks: Mapping[str, str], measure: str
+def shares(
+    base: Evaluation,
+    models: Sequence[Evaluation],
+    benchmarks: Mapping[str, str],
+    values: Callable[[Evaluation, str], Mapping[str, float]],
 ) -> tuple[Shares, Shares]:
     """{group: {benchmark: [items]}} of the base and [seeds, items] of the arm: items that every model has scored."""
     left: Shares = {}
     right: Shares = {}
     for name, group in benchmarks.items():
-        tables = []
-        for one in (base, *models):
-            own = one.items[name]
-            values = getattr(own, measure)
-            tables.append({i: float(v) for i, v in zip(own.ids, values, strict=True) if not np.isnan(v)})
+        tables = [values(one, name) for one in (base, *models)]
         shared = [item for item in tables[0] if all(item in table for table in tables)]
         if shared:
             rows = np.array([[table[item] for item in shared] for table in tables])
             left.setdefault(group, {})[name], right.setdefault(group, {})[name] = rows[0], rows[1:]
     return left, right
+
+
+def _values(one: Evaluation, name: str, measure: str) -> dict[str, float]:
+    own = one.items[name]
+    found = zip(own.ids, getattr(own, measure), strict=True)
+    return {item: float(value) for item, value in found if not np.isnan(value)}

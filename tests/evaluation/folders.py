@@ -142,19 +142,38 @@ def write_page(root: Path) -> str:
     return render(write_results(root), {})
 
 
-def write_sweep(root: Path) -> None:
+def write_sweep(root: Path, seeds=(100,), splits=("validation", "test"), items=40) -> None:
+    """Three rates an arm with two checkpoints each: the higher the rate, the more is gained and the less is kept."""
     folder = root.parent / f"{root.name}-sweep"
     folder.mkdir()
-    base = skill(50.0, 60.0, 70.0)
     rates = {"sft": [2.5e-5, 5e-5, 1e-4], "grpo": [1e-4, 3e-4, 8e-4]}
-    fall = {"sft": 11.0, "grpo": 3.0}
+    fall = {"sft": 0.11, "grpo": 0.03}
 
-    def groups(arm: str, n: int) -> dict[str, float]:
-        return skill(60.0 + 9 * n, 58.0 - fall[arm] * n, 66.0 - fall[arm] * n)
+    def scored(skills: dict[str, float], seed: str) -> dict:
+        rng = random.Random(seed)
+        letters = {
+            name: "".join("1" if rng.random() < skills[group] else "0" for _ in range(items))
+            for name, group in BENCHMARKS.items()
+        }
+        own = {g: [letters[name].count("1") / items for name in letters if BENCHMARKS[name] == g] for g in skills}
+        return {"groups": {group: 100 * sum(one) / len(one) for group, one in own.items()}, "items": letters}
 
-    rows = [
-        {"arm": arm, "learning_rate": rate, "seed": 100, "groups": groups(arm, n), "base": base}
+    points = [
+        {
+            **{"arm": arm, "learning_rate": rate, "seed": seed, "step": step, "spent": {"prompts": 16 * step}},
+            "splits": {
+                split: scored(_swept(fall[arm], n, step), f"{split}{arm}{rate}{seed}{step}") for split in splits
+            },
+        }
         for arm, own in rates.items()
         for n, rate in enumerate(own)
+        for seed in seeds
+        for step in (20, 40)
     ]
-    write_json(folder / "sweep.json", {"experiment": root.name, "rows": rows, "chosen": {"sft": 5e-5, "grpo": 3e-4}})
+    bases = {split: scored(skill(0.5, 0.6, 0.7), split) for split in splits}
+    about = {"chosen": {"sft": 5e-5, "grpo": 3e-4}, "seeds": list(seeds), "benchmarks": BENCHMARKS, "bases": bases}
+    write_json(folder / "sweep.json", {**about, "points": points})
+
+
+def _swept(fall: float, rate: int, step: int) -> dict[str, float]:
+    return skill(0.6 + 0.09 * rate * step / 40, 0.6 - fall * (rate + step / 40), 0.7 - fall * (rate + step / 40))

@@ -12,8 +12,7 @@ import pytest
 
 from conf.errors import UserError
 from conf.files import read_json, read_jsonl, write_json
-from evaluation.report import figures, write_report
-from evaluation.report.setting import front
+from evaluation.report import figures, fronts, write_report
 from tests.evaluation.folders import (
     BENCHMARKS,
     skill,
@@ -75,6 +74,8 @@ def test_everything_documented_is_there(written):
         "strategies",
         "counts",
         "front",
+        "front_at",
+        "front_between",
         "changed",
     ):
         assert list(csv.DictReader((root / "report/tables" / f"{name}.csv").open()))
@@ -185,11 +186,26 @@ def test_page_states_the_setting(written):
     assert "seed SD" in text
 
 
-def test_a_sweep_of_means_reads_like_one_of_runs():
+def test_a_sweep_of_means_is_read_without_intervals():
     base = skill(50.0, 60.0, 70.0)
     means = {"base": base, "chosen": {"sft": 5e-5}, "arms": {"sft": {"5e-05": skill(70.0, 50.0, 64.0)}}}
-    point = front(means)["points"][0]
+    found = fronts.read(means)
+    point = fronts._points(found, means["chosen"], 2.0)[0]
     assert (point["math"], point["rest"], point["learning_rate"], point["chosen"]) == (20.0, -8.0, 5e-5, True)
+    kept = {row["gain"]: row for row in fronts._at(found, "sft", [("sft", 0)], [10, 20, 21]) if row["of"] == "rest"}
+    assert kept[10]["difference"] == pytest.approx(-4.0) and kept[20]["difference"] == pytest.approx(-8.0)
+    assert kept[10]["low"] is None and 21 not in kept
+
+
+def test_arms_are_compared_at_equal_gain_on_the_split_that_chose_nothing(written):
+    root, index = written
+    front = read_json(root / "report" / "results.json")["front"]
+    assert (front["chosen_on"], front["read_on"], front["steps"]) == ("validation", "test", [20, 40])
+    assert front["verdicts"][0]["gain"] > 0 and "grpo keeps" in front["verdicts"][0]["sentence"]
+    text = "".join(Page(index.read_text()).text)
+    assert front["verdicts"][0]["sentence"] in text and "Kept at equal math gain" in text
+    rows = list(csv.DictReader((root / "report/tables/front.csv").open()))
+    assert len(rows) == 12 and rows[0]["spent_prompts"] == "320"
 
 
 @pytest.mark.slow

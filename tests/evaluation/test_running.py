@@ -182,7 +182,7 @@ def test_worked_examples_stand_before_the_prompt_as_far_as_they_fit(tiny, tmp_pa
     assert {row["shots"] for row in rows(tmp_path / "shown")} == {2}
     assert [row["prompt"] for row in rows(tmp_path / "plain")] == [row["prompt"] for row in rows(tmp_path / "shown")]
     scored = {row["prompt"] for row in rows(tmp_path / "shown")}
-    item = Task(settings, tmp_path, 0, "base", few_shots=True).items()[0][0]
+    item = Task(settings, tmp_path, 0, "base", few_shots=True).items[0][0]
     for prompt, response in item.shots:
         assert prompt not in scored and response == f"\\boxed{{{world.evaluate_steps(prompt)[-1][3]}}}"
     # without shots the settings are as if there were no such key

@@ -108,7 +108,7 @@ def test_a_failing_suite_does_not_fail_the_training(configure, run_folder, monke
 
     run = run_folder(configure(train__steps=2, train__save_steps=2), "suiteless")
     with monkeypatch.context() as broken:
-        broken.setattr(evaluation.run, "evaluate", fails)
+        broken.setattr(evaluation.run, "respond", fails)
         worker.run(run)
     assert (run / "done.json").exists() and not (run / "evaluation/step-000002/scores.json").exists()
     owed.make_up(run, measuring.ANYWHERE)
@@ -190,7 +190,8 @@ def test_token_shift_and_distance_are_measured_at_every_save(configure, run_fold
     given = configure(train__steps=2, train__save_steps=1, drift=drift)
     run = run_folder(given, "drifted")
     base = measuring.of_base(given, run.parents[2])
-    measuring.measure(given, base, [measuring.asked(given)[0]], *load(given.model.path))
+    model, tokenizer = load(given.model.path)
+    measuring.measure(given, base, [measuring.asked(given)[0]], lambda: model, tokenizer)
     worker.run(run)
     forward = [read_json(one)["values"]["forward"] for one in sorted(run.glob("evaluation/*/drift/distance/*.json"))]
     assert len(forward) == 2 and all(one["per_token"]["mean"] > 0 for one in forward)

@@ -1,0 +1,24 @@
+"""The tables of the fronts, one row a model, an arm and gain, a pair and gain."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Rows = Iterator[dict[str, Any]]
+
+
+def points(results: dict[str, Any]) -> Rows:
+    """Every model of the sweep, and what it had spent."""
+    for point in (results["front"] or {"points": []})["points"]:
+        gains = {f"gain_{group}": value for group, value in point["gains"].items()}
+        spent = {f"spent_{unit}": value for unit, value in point["spent"].items()}
+        yield {name: value for name, value in point.items() if name not in ("gains", "spent")} | gains | spent
+
+
+def at(results: dict[str, Any]) -> Rows:
+    """What each arm keeps at each stated gain."""
+    yield from (results["front"] or {"at": []})["at"]
+
+
+def between(results: dict[str, Any]) -> Rows:
+    """Pairs of arms at equal gain; without a gain the mean over all that both reach, and the area."""
+    yield from (results["front"] or {"between": []})["between"]
