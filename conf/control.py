@@ -167,6 +167,11 @@ CONFIGURATION = (
     _locked(
         "drift", "distance_prompts distance_samples distance_max_new_tokens", "the distance is that on other texts"
     ),
+    _locked(
+        "drift",
+        "reach_suite reach_items reach_responses reach_entropy_matched reach_matched_items reach_matched_samples",
+        "perplexities are of other responses, or the temperature is matched on others",
+    ),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),
 )

@@ -255,6 +255,12 @@ class Drift(Section):
     distance_prompts: Positive = 64  # first training prompts on which the distance from the base is measured
     distance_samples: Positive = 1  # responses a prompt, each model's own, at temperature 1
     distance_max_new_tokens: Annotated[int, Field(ge=0)] = 0  # of such a response; 0: data.max_completion_length
+    reach_suite: str = ""  # whose sampled responses are weighed: one of `suites`; empty: the run's own suite
+    reach_items: Positive = 50  # first items of each benchmark that both models have right samples of
+    reach_responses: Positive = 8  # right samples of an item and model
+    reach_entropy_matched: bool = False  # sample the tuned model as hot as makes its entropy the base's; it generates
+    reach_matched_items: Positive = 8  # first items of each benchmark that are sampled so
+    reach_matched_samples: Annotated[int, Field(ge=0)] = 0  # of each item; 0: as many as the suite's
 
 
 class Compare(Section):

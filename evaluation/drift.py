@@ -23,6 +23,7 @@ MEASURES: dict[str, str] = {
     "distance": "distance",
     "representation": "representation",
     "weights": "weights",
+    "reach": "perplexity",
 }
 GENERATING = ("distance",)  # of them; `make compare` makes these only where they are asked for
 OF_WEIGHTS = ("weights",)  # that need no common vocabulary

@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_distance, draw_fronts, draw_reach, draw_tokens, draw_transfer
+from evaluation.report import (
+    draw_distance,
+    draw_fronts,
+    draw_reach,
+    draw_representation,
+    draw_tokens,
+    draw_transfer,
+    draw_weights,
+)
 from evaluation.report.draw_answer import answer
 from evaluation.report.draw_board import board
 from evaluation.report.style import (
@@ -46,6 +54,10 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "tokens_steps": draw_tokens.tokens_steps,
         "words": draw_tokens.words,
         "transfer": draw_transfer.transfer,
+        "representation_plane": draw_representation.plane,
+        "representation_layers": draw_representation.by_layer,
+        "representation_steps": draw_representation.steps,
+        "weights": draw_weights.weights,
     }
     paths = {}
     with matplotlib.rc_context(STYLE):

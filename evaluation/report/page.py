@@ -28,6 +28,8 @@ SECTIONS = {
     "transfer": "Transfer",
     "distance": "Forgetting against distance",
     "tokens": "Token shift",
+    "representation": "Representation",
+    "weights": "Weights",
     "front": "Fronts",
     "reach": "Reach",
     "skills": "Skills",
