@@ -31,7 +31,7 @@ def measure(folder: Path, label: str) -> None:
         _refuse(place, one, str(about["why"]))
     rest = [one for one in todo if one not in refused]
     if rest:
-        make(_with_drift(base, own), place, rest, load_configured(own, read_only=True)[0], tokenizers[1])
+        make(_with_drift(base, own), place, rest, lambda: load_configured(own, read_only=True)[0], tokenizers[1])
 
 
 def beside(base: Any, own: Any) -> dict[str, Any]:

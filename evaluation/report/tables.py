@@ -1,4 +1,4 @@
-"""The report's tables as CSV, one fact a row."""
+"""The report's tables as CSV and LaTeX, one fact a row."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from typing import Any
 
 from conf.files import write_text
 from evaluation.report import tables_drift, tables_fronts, tables_reach, tables_tokens, tables_transfer
+from evaluation.report.latex import latex
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -17,16 +18,18 @@ SPENT = ("spent", "spent_with_targets")
 def write_tables(results: dict[str, Any], folder: Path) -> None:
     """Write every table of `results` into `folder`; an empty one is not written, and removed."""
     for name, rows in _tables(results).items():
-        path = folder / f"{name}.csv"
         listed = list(rows)
         if listed:
-            write_text(path, as_csv(listed))
-        else:
-            path.unlink(missing_ok=True)
+            write_text(folder / f"{name}.csv", as_csv(listed))
+            write_text(folder / f"{name}.tex", latex(name, listed))
+            continue
+        for ending in ("csv", "tex"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
+        "answer": _answer(results),
         "arms": _arms(results),
         "leaderboard": _leaderboard(results),
         "gate": iter((results["gate"] or {"rows": []})["rows"] if "gate" in results else ()),
@@ -115,6 +118,15 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _answer(results: dict[str, Any]) -> Rows:
+    """Page one's table, a row an arm and group."""
+    for arm, own in results["answer"]["rows"].items():
+        spent = {key: value for key, value in own.items() if key.startswith(("epochs", "spent"))}
+        for group, one in own["groups"].items():
+            found = {key: one[key] for key in ("difference", "low", "high", "p_holm", "seeds", "over_seeds")}
+            yield {"arm": arm, "group": group, **found, **spent, "audit": own["conditions"]["audit"]}
 
 
 def _arms(results: dict[str, Any]) -> Rows:

@@ -6,9 +6,8 @@ import pytest
 
 from conf.files import read_jsonl, write_json
 from evaluation.gradients import indicators
-from evaluation.report import draw_representation, draw_weights, results_of
+from evaluation.report import draw_representation, draw_weights, results_of, write_results
 from evaluation.report.page import render
-from evaluation.report.tables import write_tables
 from tests.evaluation.folders import write_experiment
 
 REASON = "<script>alert(1)</script> no plane"
@@ -52,10 +51,7 @@ def made(tmp_path_factory):
             folder = root / f"arms/{arm}/seed-{seed}/evaluation/step-{step:06d}/drift" / name
             folder.mkdir(parents=True)
             write_json(folder / "result.json", {"step": step, "label": arm, "values": values, "seconds": 1.0})
-    results = results_of(root)
-    (root / "report/tables").mkdir(parents=True)
-    write_tables(results, root / "report/tables")
-    return root, results
+    return root, write_results(root)
 
 
 def test_means_over_seeds_and_who_lacks_them(made):
