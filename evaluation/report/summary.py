@@ -85,6 +85,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "gradient_norms": gradient_norms(experiment),
         "failed": experiment.failed,
         "audit": experiment.audit,
+        "gate": None,  # judged later, where one is asked for
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
