@@ -106,6 +106,8 @@ CONFIGURATION = (
         "subset split problem answer solution messages answer_form",
         "another part of the source is read, or read otherwise",
     ),
+    _locked("data", "num_fewshot", "one arm is shown worked examples before a prompt and the other is not"),
+    _locked("data", "extraction", "what is right in one arm's training is not in the other's"),
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",
@@ -150,6 +152,7 @@ CONFIGURATION = (
         "samples temperature top_p max_new_tokens decoding seed",
         "the responses that are scored are decoded otherwise",
     ),
+    _locked("suite", "num_fewshot", "one model is shown worked examples before a prompt and the other is not"),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
     _locked("suite", "when", "other checkpoints are scored"),

@@ -43,7 +43,7 @@ class Model(Section):
 class Data(Section):
     """The training set, compiled once and read by every arm."""
 
-    # `world`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
+    # `world`, `arithmetic`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
     source: str = "world"
     subset: str = ""  # of a hub data set that has several ("main" of GSM8K); `datasets` calls it the config name
     split: str = "train"  # split of a hub data set or of a saved DatasetDict
@@ -53,8 +53,11 @@ class Data(Section):
     messages: str = ""  # column with a chat instead: the first user turn is the problem, the last answer the solution
     # the answer is its whole cell, or stands in it: after GSM8K's ####, or in its last \boxed{}
     answer_form: Literal["plain", "hashes", "boxed"] = "plain"
-    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of reasoning_gym: task -> share of the rows
+    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of arithmetic, reasoning_gym: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, where the source has them
+    # what counts as right in training and among targets: the asked form only, or any clear statement of the answer
+    extraction: Literal["strict", "aware"] = "strict"
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
@@ -219,6 +222,7 @@ class Suite(Section):
     local: dict[str, str] = {}
     download: bool = False  # whether what has no local copy is fetched from the hub
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, for every model
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
     top_p: Share = 1.0  # of the sampled responses
@@ -242,7 +246,7 @@ class Hooks(Section):
 
 
 class Drift(Section):
-    """What is measured of a checkpoint with the base beside it; docs/drift.md says what each measure is."""
+    """What is measured of a checkpoint with the base beside it; docs/method.md says what each measure is."""
 
     measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
     when: list[Moment] = ["save"]
