@@ -12,7 +12,7 @@ import torch
 import evaluation
 from conf.schema import Configuration
 from evaluation import distance, drift, tokens
-from models import load, prompt_ids, response_ids
+from models import batch_prompt_ids, load, prompt_ids, response_ids
 from models.comparing import compare
 
 BASE = "models/embedded"
@@ -53,7 +53,7 @@ def pair(tmp_path_factory):
     out = root / "tuned/drift/x"
     out.mkdir(parents=True)
     sides = [drift.Model(base, BASE, root / "base/evaluation"), drift.Model(tuned, "x", root / "tuned")]
-    return drift.Pair(*sides, tokenizer, given, ["2+4", "3-1", "9-5", "8+8"], out)
+    return drift.Pair(*sides, tokenizer, given, batch_prompt_ids(tokenizer, ["2+4", "3-1", "9-5", "8+8"]), out)
 
 
 @pytest.fixture(scope="module")
