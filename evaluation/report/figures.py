@@ -159,6 +159,11 @@ def steps(results: dict[str, Any]) -> Figure | None:
     return figure
 
 
+def _collapses(run: dict[str, Any], skill: str) -> list[int]:
+    """Places of the steps at which the skill had collapsed."""
+    return [place for place, collapsed in enumerate(run["collapsed"]) if skill in collapsed]
+
+
 def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
     """At the steps that every seed has."""
     tables = [dict(zip(run["steps"], run["greedy"][group], strict=True)) for run in runs]
@@ -268,6 +273,9 @@ def skills(results: dict[str, Any]) -> Figure | None:
         for arm, runs in found["steps"].items():
             for run in runs if len(runs) > 1 else ():
                 axes.plot(run["steps"], run["skills"][name], color=looks[arm].color, alpha=0.3, linewidth=0.9)
+            fallen = [(run["steps"][n], run["skills"][name][n]) for run in runs for n in _collapses(run, name)]
+            places = list(zip(*fallen, strict=True)) if fallen else [(), ()]
+            axes.plot(*places, "x", color=looks[arm].color, markersize=9, zorder=4)
             at = _mean_curve([{"steps": run["steps"], "greedy": run["skills"]} for run in runs], name)
             axes.plot(list(at), list(at.values()), **looks[arm]._asdict(), linewidth=1.9, markersize=4, label=arm)
         axes.set_xlabel("step")

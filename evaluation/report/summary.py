@@ -22,6 +22,7 @@ from evaluation.report.weights import gradient_norms, weights
 from evaluation.scores import mean_of
 
 BASE = "base"
+SCHEMA_VERSION = 1  # of results.json: docs/results.schema.json
 MEASURES = ("greedy", "sampled")
 PAIRS = 6  # up to which all arms are compared with one another; beyond it each with the first
 
@@ -36,8 +37,10 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
+    suites = beside.suites(experiment)
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
+        "schema_version": SCHEMA_VERSION,
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
         "model": experiment.runs[0].configuration.model.path,
@@ -75,7 +78,8 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "front": front(experiment, pairs),
         "explorer": explorer(experiment, benchmarks),
         "suite": _suite(experiment),
-        "suites": beside.suites(experiment),
+        "suites": suites,
+        "transfer_suites": transfer.beside(experiment, suites),
         "functions": beside.functions(experiment),
         "skills": profiles.profiles(experiment, gains),
         "representation": representation(experiment),
@@ -83,6 +87,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "gradient_norms": gradient_norms(experiment),
         "failed": experiment.failed,
         "audit": experiment.audit,
+        "gate": None,  # judged later, where one is asked for
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
