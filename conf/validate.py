@@ -107,6 +107,10 @@ def _check_measured(configuration: Configuration) -> None:
         given = f"suite.when={list(configuration.suite.when)}"
         why = "arms are compared with the base on this suite, at their ends"
         raise UserError(given, why, "keep base and end in it, or put the suite among `suites`")
+    if (weighed := configuration.drift.reach_suite) and weighed not in configuration.suites:
+        why = "it is none of the suites that are scored beside the run's own"
+        change = f"add it by suites=[{weighed}], or leave drift.reach_suite empty"
+        raise UserError(f"drift.reach_suite={weighed}", why, change)
     for key, names in (("suites", list(configuration.suites)), ("hooks.functions", configuration.hooks.functions)):
         wrong = [name for name in names if not NAME.fullmatch(name) or (key != "suites" and "." not in name)]
         if wrong:

@@ -8,7 +8,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
@@ -40,6 +40,7 @@ class Task(NamedTuple):
     prompt: str
     sample: int
     seed: int
+    ids: Sequence[int] = ()  # of the prompt as compiled, for the base
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
 )
 
+LATER = ("num_fewshot", "extraction")
+
 Inputs = dict[str, Any]
 
 
@@ -28,6 +30,9 @@ def read(configuration: Configuration) -> Inputs:
     """Everything that decides the compiled bytes, by dotted key."""
     data, train, suite = configuration.data, configuration.train, configuration.suite
     inputs = {f"data.{key}": value for key, value in data.model_dump(mode="json").items()}
+    for name in LATER:  # a folder of a time before these keys is still the same
+        if inputs[f"data.{name}"] == Data.model_fields[name].default:
+            del inputs[f"data.{name}"]
     inputs |= {"train.steps": train.steps, "train.prompts_per_step": train.prompts_per_step}
     inputs |= {f"suite.{key}": getattr(suite, key) for key in ("name", "benchmarks", "items", "seed")}
     for name, one in configuration.suites.items():

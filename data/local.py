@@ -103,7 +103,7 @@ def _generated(configuration: Configuration, model: Any, tokenizer: Any, batch: 
 def _prompt_ids(configuration: Configuration, tokenizer: Any, task: Task) -> list[int]:
     """The base reads a prompt as every arm does; a teacher is told whether to think."""
     if configuration.targets.q == "base":
-        return models.prompt_ids(tokenizer, task.prompt)
+        return list(task.ids)
     return models.prompt_ids(tokenizer, task.prompt, enable_thinking=configuration.targets.thinking)
 
 

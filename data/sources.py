@@ -1,4 +1,4 @@
-"""Where training rows come from: the world, reasoning-gym, a file, a folder, or a hub. Nothing is dropped here."""
+"""Where training rows come from: made here (MADE), a file, a folder, or a hub. Nothing is dropped here."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from conf.schema import Data
 from data import columns, readers
 from data.columns import Row
 
-MADE = ("world", "reasoning_gym")  # sources that are made on this machine, not read
+MADE = ("world", "arithmetic", "reasoning_gym")  # sources that are made on this machine, not read
 
 
 def load(data: Data, count: int, seed: int) -> Iterator[Row]:
@@ -21,6 +21,10 @@ def load(data: Data, count: int, seed: int) -> Iterator[Row]:
     """
     if data.source == "world":
         yield from _world(count, seed)
+    elif data.source == "arithmetic":
+        from data import arithmetic
+
+        yield from arithmetic.rows(data.tasks, count, seed)
     elif data.source == "reasoning_gym":
         from data import reasoning
 

@@ -91,16 +91,21 @@ def _special(work: Work, texts: Sequence[str]) -> list[bool]:
 
 
 def _with_prompt_ids(work: Work, rows: Sequence[Row]) -> list[Row]:
-    ids = _ids(models.batch_prompt_ids, work.tokenizer, [row["prompt"] for row in rows])
+    shown = work.configuration.data.num_fewshot
+    shots = [row.get("shots", ())[:shown] for row in rows]
+    ids = _ids(models.batch_prompt_ids, work.tokenizer, [row["prompt"] for row in rows], shots)
     rendered = [{**row, "prompt_ids": one} for row, one in zip(rows, ids, strict=True)]
     limit = work.configuration.data.max_prompt_length
     return work.drop(rendered, "over_max_prompt_length", [len(row["prompt_ids"]) > limit for row in rendered])
 
 
-def _ids(render: Callable[..., list[list[int]]], tokenizer: Any, texts: Sequence[str]) -> list[np.ndarray]:
+def _ids(
+    render: Callable[..., list[list[int]]], tokenizer: Any, texts: Sequence[str], *beside: Sequence[Any]
+) -> list[np.ndarray]:
     """The token ids of texts, as int32 arrays; Python's own lists of numbers take ten times the memory."""
-    parts = [texts[start : start + _TOKENIZED] for start in range(0, len(texts), _TOKENIZED)]
-    return [np.array(ids, np.int32) for part in parts for ids in render(tokenizer, part)]
+    starts = range(0, len(texts), _TOKENIZED)
+    parts = [[column[start : start + _TOKENIZED] for column in (texts, *beside)] for start in starts]
+    return [np.array(ids, np.int32) for part in parts for ids in render(tokenizer, *part)]
 
 
 # --- what a teacher arm imitates --------------------------------------------------------------------------------------
@@ -152,7 +157,7 @@ def _candidates(work: Work, rows: Sequence[Row]) -> tuple[list[list[str]], list[
     assert work.teacher is not None
     written = [work.teacher(row) for row in rows]
     requests = [
-        Request(row["kind"], text, row["reference"], {"extraction": "strict"})
+        Request(row["kind"], text, row["reference"], {"extraction": work.configuration.data.extraction})
         for row, one in zip(rows, written, strict=True)
         for text in (one.texts if not one.judged else ())
     ]

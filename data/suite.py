@@ -15,6 +15,7 @@ from rewards import KINDS
 
 COLLECTIONS = {  # name in suite.collections -> module
     "world": "data.world",
+    "arithmetic": "data.arithmetic",
     "skills": "data.skills",
     "skills_tiny": "data.skills.tiny",
     "published": "data.published",
@@ -86,7 +87,7 @@ def digests(items: Iterable[Item]) -> dict[str, str]:
 
 def examples(suite: Suite) -> list[Item]:
     """Items of the split that is not scored, one more of each benchmark than are shown: one may be the item itself."""
-    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": suite.shots + 1})
+    other = suite.model_copy(update={"split": OTHER_SPLIT[suite.split], "items": shown(suite) + 1})
     found: list[Item] = []
     for name, own in asked(suite).items():
         try:
@@ -96,10 +97,15 @@ def examples(suite: Suite) -> list[Item]:
     return found
 
 
+def shown(suite: Suite) -> int:
+    """Worked examples that some model is shown before a prompt, at most."""
+    return max(suite.shots, suite.num_fewshot)
+
+
 def with_shots(
-    suite: Suite, items: list[Item], pool: Sequence[Item] | None = None
+    suite: Suite, items: list[Item], count: int, pool: Sequence[Item] | None = None
 ) -> tuple[list[Item], dict[str, str]]:
-    """`suite.shots` worked examples before every item: its own, else items of `pool` (`examples` where that is None),
+    """`count` worked examples before every item: its own, else items of `pool` (`examples` where that is None),
     never the item itself; and of each benchmark that has none the reason."""
     pools: dict[str, list[tuple[str, str]]] = {}
     for one in examples(suite) if pool is None and not all(item.shots for item in items) else pool or ():
@@ -110,7 +116,7 @@ def with_shots(
     for item in items:
         shots = item.shots or tuple(one for one in pools.get(item.benchmark, ()) if one[0] != item.prompt)
         if shots:
-            shown.append(replace(item, shots=shots[: suite.shots]))
+            shown.append(replace(item, shots=shots[:count]))
         else:
             without[item.benchmark] = "it has no worked examples to show"
     return shown, without

@@ -77,10 +77,12 @@ def found(suite: Suite, file: Path | None = None) -> tuple[list[Item], dict[str,
     return held.items[suite.split], held.missing[suite.split]
 
 
-def with_shots(suite: Suite, items: list[Item], file: Path | None = None) -> tuple[list[Item], dict[str, str]]:
+def with_shots(
+    suite: Suite, items: list[Item], count: int, file: Path | None = None
+) -> tuple[list[Item], dict[str, str]]:
     """`data.suite.with_shots`, from `file` where that stands."""
     examples = _current(suite, file).examples if file is not None and file.is_file() else None
-    return suites.with_shots(suite, items, examples)
+    return suites.with_shots(suite, items, count, examples)
 
 
 def both_splits(suite: Suite, file: Path | None = None) -> list[Item]:
@@ -96,13 +98,13 @@ def _compiled(suite: Suite) -> Compiled:
     items, missing = dict[str, list[Item]](), dict[str, dict[str, str]]()
     for split in SPLITS:
         items[split], missing[split] = suites.found(suite.model_copy(update={"split": split}))
-    return Compiled(items, missing, suites.examples(suite) if suite.shots else [], suite.shots)
+    return Compiled(items, missing, suites.examples(suite) if suites.shown(suite) else [], suites.shown(suite))
 
 
 def _current(suite: Suite, file: Path) -> Compiled:
     """What the file holds, compiled again where it lacks what is to be had now. The other items must be the same."""
     held = _read(suite, file)
-    if held.shots >= suite.shots and not _to_be_had(suite, list(held.missing[suite.split])):
+    if held.shots >= suites.shown(suite) and not _to_be_had(suite, list(held.missing[suite.split])):
         return held
     fresh = _compiled(suite)
     now = fresh.digests

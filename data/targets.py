@@ -66,6 +66,8 @@ def name(configuration: Configuration, weights: str) -> str:
     """The folder's name: the model's, and a digest of all that decides a response. `weights`: the model's digest."""
     given = configuration.targets
     decides = given.model_dump(mode="json", exclude=HARMLESS) | {"backend": backend(configuration), "weights": weights}
+    if given.q == "base" and configuration.data.num_fewshot:
+        decides["num_fewshot"] = configuration.data.num_fewshot
     short = "base" if given.q == "base" else re.sub(r"[^\w.-]+", "-", given.model.rstrip("/").rpartition("/")[2])
     return f"{short}{'-think' if given.thinking else ''}-{_sha256(decides)[:8]}"
 
@@ -114,8 +116,13 @@ def read_prompts(configuration: Configuration, folder: Path) -> list[Prompt]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # another command may want the same rows
         compile_dataset(plain, place)
-    rows = read(place)[0].select_columns(["id", "prompt", "kind", "reference"])
-    return [Prompt(row["id"], row["prompt"], row["kind"], row["reference"]) for row in rows]
+    names, of_base = ["id", "prompt", "kind", "reference"], configuration.targets.q == "base"
+    rows = read(place)[0].select_columns([*names, "prompt_ids"] if of_base else names)
+    extraction = configuration.data.extraction
+    return [
+        Prompt(row["id"], row["prompt"], row["kind"], row["reference"], extraction, row.get("prompt_ids", ()))
+        for row in rows
+    ]
 
 
 # --- sampling ---------------------------------------------------------------------------------------------------------
@@ -124,7 +131,7 @@ def read_prompts(configuration: Configuration, folder: Path) -> list[Prompt]:
 def _sample(configuration: Configuration, folder: Path, prompts: Sequence[Prompt], stored: Stored) -> None:
     """Ask for what is missing, keep and judge it; UserError once the server has failed PATIENCE times in a row."""
     seed, missing = configuration.targets.seed, stored.missing()
-    tasks = (Task(prompts[p].text, k, stream(seed, "targets", prompts[p].text, k) % 2**31) for p, k in missing)
+    tasks = (_task(prompts[p], k, seed) for p, k in missing)
     judged, wanted = Parts(folder / "verdicts"), {prompt.text: prompt for prompt in prompts}
     tally = Counter(total=stored.where.size, done=stored.where.size - len(missing))
     # once something was answered, a request refused speaks of its prompt and not of them all
@@ -164,6 +171,10 @@ def _asked(configuration: Configuration, folder: Path, tasks: Iterator[Task]) ->
     server = endpoint.connect(configuration.targets)
     write_json(folder / "server.json", {"base_url": configuration.targets.base_url, "models": server.models})
     return endpoint.ask_all(server, tasks, keep)
+
+
+def _task(prompt: Prompt, sample: int, seed: int) -> Task:
+    return Task(prompt.text, sample, stream(seed, "targets", prompt.text, sample) % 2**31, prompt.ids)
 
 
 def _counter(configuration: Configuration) -> Callable[[Row], Row]:

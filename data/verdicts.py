@@ -30,16 +30,19 @@ class Prompt:
     text: str
     kind: str
     reference: str
+    extraction: str = "strict"
+    ids: Sequence[int] = ()  # as the base reads it, where it is the base that answers
 
     @cached_property
     def digest(self) -> str:
         """Names all that a verdict rests on beside the response."""
-        return hashlib.sha256(json.dumps([self.text, self.kind, self.reference]).encode()).hexdigest()[:32]
+        rests = [self.text, self.kind, self.reference, *([self.extraction] if self.extraction != "strict" else [])]
+        return hashlib.sha256(json.dumps(rests).encode()).hexdigest()[:32]
 
 
 def judge(pairs: Sequence[tuple[Prompt, Row]], parts: Parts, workers: int) -> list[Judged]:
     """Judge responses as the compile step will, and write their verdicts down."""
-    requests = [Request(p.kind, row["response"], p.reference, {"extraction": "strict"}) for p, row in pairs]
+    requests = [Request(p.kind, row["response"], p.reference, {"extraction": p.extraction}) for p, row in pairs]
     found = [(verdict.outcome, verdict.reason) for verdict in verify_many(requests, workers)]
     parts.append(
         {"of": prompt.digest, "sample": row["sample"], "outcome": outcome, "reason": reason}

@@ -23,7 +23,10 @@ MEASURES: dict[str, str] = {
     "distance": "distance",
     "representation": "representation",
     "weights": "weights",
+    "reach": "perplexity",
 }
+GENERATING = ("distance",)  # of them; `make compare` makes these only where they are asked for
+OF_WEIGHTS = ("weights",)  # that need no common vocabulary
 COLUMNS = (
     *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
     *("reference", "completion_tokens"),
@@ -73,6 +76,8 @@ def measure(name: str, pair: Pair) -> dict[str, Any]:
 
 
 def new_task(data: Path, most: int = 1024) -> list[str]:
-    """Prompts of the first training rows of a compiled data folder."""
+    """Prompts of the first training rows of a compiled data folder; none where there is no such folder."""
+    if not (data / "rows.parquet").is_file():
+        return []
     prompts: list[str] = pq.read_table(data / "rows.parquet", columns=["prompt"])["prompt"][:most].to_pylist()
     return prompts

@@ -26,7 +26,7 @@ Wanted = tuple[Item, int]  # an item, and the number of its sample; 0 is greedy
 
 LONG = 10_000  # characters of a reference that every row repeats
 STOP, LENGTH = "stop", "length"  # finish reasons: the model ended its response, or its tokens ran out
-_STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels")
+_STRINGS = ("benchmark", "group", "kind", "item", "prompt", "prompt_digest", "reference", "twin", "labels", "context")
 _JUDGED = ("response", "outcome", "reason", "extracted", *MODES, "strategy")
 
 SCHEMA = pa.schema(
@@ -76,6 +76,7 @@ def about(item: Item) -> dict[str, Any]:
         "twin": item.twin,
         "shots": len(item.shots),
         "labels": json.dumps(item.labels, sort_keys=True, ensure_ascii=False),
+        "context": json.dumps(item.shots, ensure_ascii=False),
     }
 
 
@@ -145,8 +146,8 @@ def strategy(item: Item, response: str) -> str:
 
 
 def read_items(path: Path, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
-    """The columns of items.parquet as lists."""
-    return pq.read_table(path, columns=None if columns is None else list(columns)).to_pydict()
+    """The columns of items.parquet as lists; None in one that a file of old does not have."""
+    return pq.read_table(path, columns=None if columns is None else list(columns), schema=SCHEMA).to_pydict()
 
 
 def check_verifiers(kinds: Iterable[str], workers: int = 0) -> None:

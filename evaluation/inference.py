@@ -27,26 +27,35 @@ class Estimate(NamedTuple):
     over_seeds: bool  # False: over items alone, so of these checkpoints only
 
 
-def difference(benchmarks: Sequence[Array]) -> Estimate:
+def difference(benchmarks: Sequence[Array], graded: bool = False) -> Estimate:
     """Mean over benchmarks of paired differences, one array [S seeds, I items] a benchmark; benchmarks count equally.
 
     Seeds and items are both samples, and crossed: every seed answers the same items. For each benchmark the mean
     squares of a two-way layout without replication (Searle, Casella and McCulloch 1992, Variance Components) give the
     variance of its mean, (MS_seeds + MS_items - MS_rest) / (S I). Seeds are shared by the benchmarks, so their part is
     taken from the means over all of them. Degrees of freedom as Satterthwaite 1946 has them. Below three seeds the
-    interval is over items alone, each item's mean over the seeds. ValueError for unequal numbers of seeds or fewer than
+    interval is over items alone, each item's mean over the seeds. `graded`: of right (1) and wrong (0) answers. Then a
+    benchmark on which all items moved alike, say none at all, is not taken for certain: its variance is what half an
+    item gained and half a one lost leave (Agresti and Min 2005). ValueError for unequal numbers of seeds or fewer than
     two items.
     """
     seeds = len(benchmarks[0])
     if any(len(one) != seeds or one.shape[1] < 2 for one in benchmarks):
         raise ValueError("difference: every benchmark needs the same seeds, and two items")
     middle = float(np.mean([one.mean() for one in benchmarks]))
-    parts = [_items(one, crossed=seeds >= SEEDS) for one in benchmarks]
+    parts = [_alike(one) if graded and np.ptp(one) == 0 else _items(one, seeds >= SEEDS) for one in benchmarks]
     scaled = [(value / len(benchmarks) ** 2, df) for value, df in parts]
     if seeds >= SEEDS:
         means = np.mean([one.mean(axis=1) for one in benchmarks], axis=0)
         scaled.append((float(np.var(means, ddof=1)) / seeds, seeds - 1))
-    return combined(middle, scaled, seeds)
+    found = combined(middle, scaled, seeds)
+    return found._replace(low=max(-1.0, found.low), high=min(1.0, found.high)) if graded else found
+
+
+def _alike(gaps_SI: Array) -> tuple[float, int]:
+    """As `_items`, where every item of a benchmark moved alike in every seed."""
+    items = gaps_SI.shape[1]
+    return (items + 2) ** -2, items - 1
 
 
 def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:

@@ -39,9 +39,9 @@ def keep(parts: Path, kind: str, joined: Path) -> None:
 
 
 def read(parts: Path, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of all parts whose names begin with `kind`, in no order."""
+    """The rows of all parts whose names begin with `kind`, in no order; null in a column that an old part lacks."""
     wanted = list(columns) if columns else schema.names
-    found = [pq.read_table(path, columns=wanted) for path in sorted(parts.glob(f"{kind}-*.parquet"))]
+    found = [pq.read_table(path, columns=wanted, schema=schema) for path in sorted(parts.glob(f"{kind}-*.parquet"))]
     return pa.concat_tables(found) if found else schema.empty_table().select(wanted)
 
 

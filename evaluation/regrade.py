@@ -95,14 +95,17 @@ def _regraded(
     known = [(place, items.get((row["benchmark"], row["item"]))) for place, row in enumerate(rows)]
     asked = [(place, item) for place, item in known if item is not None and item.prompt == rows[place]["prompt"]]
     verdicts = judged([item for _, item in asked], [rows[place]["response"] for place, _ in asked], workers)
-    found = [dict.fromkeys(SCHEMA.names) | {"twin": "", "labels": "{}", "shots": 0} | _ended(row) for row in rows]
+    found = [
+        dict.fromkeys(SCHEMA.names) | {"twin": "", "labels": "{}", "shots": 0, "context": "[]"} | _ended(row)
+        for row in rows
+    ]
     for (place, item), verdict in zip(asked, verdicts, strict=True):
         row = found[place]
         if row["reference"] != stated(item.reference):
             others["items_changed"].add((item.benchmark, item.id))
         for mode in GRADES:
             changed["grades_changed"][mode] += row[mode] != verdict[mode] and row[mode] is not None
-        row.update(about(item) | {"shots": row["shots"]} | verdict)
+        row.update(about(item) | {name: row[name] for name in ("shots", "context")} | verdict)
     changed["responses"] += len(asked)
     there = {place for place, _ in asked}
     for place, other in known:

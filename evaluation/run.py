@@ -6,7 +6,6 @@ responses that are not there yet.
 """
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from evaluation import backend, likelihood, parts
 from evaluation.bar import Bar
 from evaluation.grade import SCHEMA, Wanted, check_verifiers, grade
 from evaluation.scores import GREEDY
+from evaluation.settings import settings as settings
 from evaluation.summing import SCORED, Missing, all_scores
 from models import continuation_logps, generate, prompt_ids, response_ids, response_text
 from models.seeds import stream
@@ -67,8 +67,12 @@ class Task:
         found, reasons = suitefile.found(self.suite, self.compiled)
         shown = [replace(item, shots=()) for item in found]
         if self.few_shots:
-            shown, without = suitefile.with_shots(self.suite, found, self.compiled)
+            shown, without = suitefile.with_shots(self.suite, found, self.suite.shots, self.compiled)
             reasons = reasons | without
+        elif self.suite.num_fewshot:
+            having = suitefile.with_shots(self.suite, found, self.suite.num_fewshot, self.compiled)[0]
+            told = {(item.benchmark, item.id): item for item in having}
+            shown = [told.get((item.benchmark, item.id), item) for item in shown]
         groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
         return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 
@@ -116,18 +120,6 @@ def is_finished(task: Task) -> dict[str, Any] | None:
     if scores and scores.get("missing") and set(scores["missing"]) != set(task.items[1]):
         return None
     return scores
-
-
-def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
-    """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
-    own: dict[str, Any] = {
-        "suite": suite.model_dump(mode="json", exclude=suites.FREE),
-        "model": model_digest,
-        "step": step,
-        "label": label,
-    }
-    own |= {"shots": suite.shots} if few_shots else {}
-    return own | {"digest": hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()}
 
 
 def _scores_of(task: Task) -> dict[str, Any] | None:

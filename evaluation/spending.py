@@ -1,5 +1,6 @@
 """What a run has spent, in each unit that budgets are matched on, and what an evaluation cost; no torch here."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,10 @@ def of_evaluation(folder: Path, tokenizer: Any, shape: Shape | None, seconds: fl
     from evaluation.grade import read_items
     from models import prompt_ids
 
-    columns = read_items(folder / "items.parquet", ["prompt", "sample", "completion_tokens"])
-    lengths = {prompt: len(prompt_ids(tokenizer, prompt)) for prompt in dict.fromkeys(columns["prompt"])}
-    responses = list(zip(columns["prompt"], columns["sample"], columns["completion_tokens"], strict=True))
+    columns = read_items(folder / "items.parquet", ["prompt", "context", "sample", "completion_tokens"])
+    prompts = list(zip(columns["prompt"], (shown or "[]" for shown in columns["context"]), strict=True))
+    lengths = {one: len(prompt_ids(tokenizer, one[0], json.loads(one[1]))) for one in dict.fromkeys(prompts)}
+    responses = list(zip(prompts, columns["sample"], columns["completion_tokens"], strict=True))
     cost = None
     if shape:
         readings = {(prompt, bool(sample)) for prompt, sample, _ in responses}

@@ -154,7 +154,9 @@ def _ti(values: Array, math: Array, bounds: Bounds) -> Bounds:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(math > TINY, 100 * values / math, np.sign(values) * np.inf)
     there = ratio[~np.isnan(ratio)]
+    if len(there) < 0.975 * len(ratio):
+        return Bounds(None, None, "undefined in too many draws")
     low, high = np.quantile(there, [0.025, 0.975], method="inverted_cdf")
-    if len(there) < 0.975 * len(ratio) or not np.isfinite([low, high]).all():
-        return Bounds(None, None, "undefined in too many draws, or without bound")
+    if not np.isfinite([low, high]).all():
+        return Bounds(None, None, "without bound in too many draws")
     return Bounds(float(low), float(high))

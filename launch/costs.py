@@ -59,15 +59,16 @@ def of(configuration: Configuration) -> list[Cost]:
 
 
 def base_evaluation(configuration: Configuration) -> Cost:
-    """Scoring the base, once an experiment, on one device."""
+    """Scoring the base, once an experiment, on the devices of one machine."""
     model = needs.sized("model.path", configuration.model.path)
     suites = estimate.scored_at_base(configuration)
+    devices = configuration.hardware.processes // configuration.hardware.nodes
     waits = [
-        estimate.evaluation_seconds(configuration, one) or evaluation_seconds(configuration, model, one)
+        estimate.evaluation_seconds(configuration, one) or evaluation_seconds(configuration, model, one, devices)
         for one in suites
     ]
     work = sum(_evaluation_flops(configuration, model, one) for one in suites)
-    return Cost("evaluating the base", work, _added(waits), 1)
+    return Cost("evaluating the base", work, _added(waits), devices)
 
 
 def update_seconds(configuration: Configuration, model: Sized) -> float | None:
@@ -161,18 +162,18 @@ def written(
 
 
 def evaluation(configuration: Configuration, model: Sized) -> Cost:
-    """Scoring a run's checkpoints, by one process, while the others wait."""
-    times = estimate.scored(configuration)
+    """Scoring a run's checkpoints, every process its share."""
+    times, devices = estimate.scored(configuration), configuration.hardware.processes
     work = sum(count * _evaluation_flops(configuration, model, suite) for suite, count in times)
-    waits = [_times(evaluation_seconds(configuration, model, suite), count) for suite, count in times]
-    return Cost("evaluation", work, _added(waits), configuration.hardware.processes)
+    waits = [_times(evaluation_seconds(configuration, model, suite, devices), count) for suite, count in times]
+    return Cost("evaluation", work, _added(waits), devices)
 
 
-def evaluation_seconds(configuration: Configuration, model: Sized, suite: Suite) -> float | None:
-    """One evaluation on one device."""
-    sizes = _evaluated(configuration, suite)
+def evaluation_seconds(configuration: Configuration, model: Sized, suite: Suite, devices: int) -> float | None:
+    """One evaluation, its items shared out over so many devices."""
+    sizes, rows = _evaluated(configuration, suite), -(-estimate.responses(suite) // devices)
     places = min(suite.batch_size, needs.rows_at_a_time(configuration, suite.max_new_tokens))
-    return written(configuration, model, needs.numbers(configuration), estimate.responses(suite), places, sizes, True)
+    return written(configuration, model, needs.numbers(configuration), rows, places, sizes, True)
 
 
 def _evaluated(configuration: Configuration, suite: Suite) -> tuple[int, int]:

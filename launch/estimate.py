@@ -103,7 +103,8 @@ def evaluation_seconds(configuration: Configuration, suite: Suite) -> float | No
     slower = _slower(configuration)
     if slower is None:
         return None
-    return slower * responses(suite) * suite.max_new_tokens * USUAL_LENGTH / GENERATED_PER_SECOND
+    tokens = responses(suite) * suite.max_new_tokens * USUAL_LENGTH
+    return slower * tokens / GENERATED_PER_SECOND / configuration.hardware.processes
 
 
 def total(todo: list[Configuration], prepare: bool) -> float | None:

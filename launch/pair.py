@@ -6,7 +6,7 @@ budget.match=flops (trained_tokens, device_seconds): the arms spend equally much
 import time
 
 from conf.schema import Configuration
-from launch import budget, command, folders, push, show
+from launch import budget, command, folders, gating, push, show
 from launch.compose import compose, given
 from launch.report import write
 from launch.training import train_all
@@ -16,7 +16,9 @@ from launch.workers import Usage
 def main(arguments: list[str]) -> None:
     """Prepare, train every arm with every seed, write the report, and say where it is and what it took."""
     start, usage = time.monotonic(), Usage()
-    configurations = pairs(named([_plural(argument) for argument in arguments]))
+    rest, gate = gating.apart(arguments)
+    gating.refuse_unused(gate)
+    configurations = pairs(named([_plural(argument) for argument in rest]))
     again = ["launch.pair", *arguments]
     if show.shown(configurations, again):
         return
@@ -24,12 +26,14 @@ def main(arguments: list[str]) -> None:
         train_all(configurations, usage, again=again)
     else:
         train_matched(configurations, usage, again)
-    report = write(configurations[0], usage)
+    reported = gating.applied(configurations[0], gate)
+    report = write(reported, usage)
     push.after_training(configurations)
     if usage.peak_bytes:
         print(f"peak memory of the workers: {usage.peak_bytes / 1e9:.2f} GB")
     print(f"wall time: {time.monotonic() - start:.0f} s")
     print(f"report: {report}")
+    gating.check(report, reported)
 
 
 def named(overrides: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import models
 from conf.errors import UserError
 from conf.schema import Configuration, Hardware
+from data.sources import MADE
 from launch import extras, hosts, machine, needs
 from models.folder import check_sealed, is_hub_id
 from train import retention, trackers
@@ -93,7 +94,7 @@ def _check_model(configuration: Configuration) -> None:
 
 def _check_data(configuration: Configuration) -> None:
     source = configuration.data.source
-    if source in ("world", "reasoning_gym") or Path(source).exists():
+    if source in MADE or Path(source).exists():
         return
     is_file = Path(source).suffix in (".json", ".jsonl", ".parquet", ".csv")
     if is_file or not is_hub_id(source):

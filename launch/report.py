@@ -1,11 +1,14 @@
-"""The report of an experiment, from its files alone: `python -m launch.report experiment=embedded`."""
+"""The report of an experiment, from its files alone: `python -m launch.report experiment=embedded`.
+
+`fail_if="non_reasoning < -3"` makes it a gate: it ends with 5 where a model's 95% interval says so (docs/compare.md).
+"""
 
 import os
 from pathlib import Path
 
 from conf.errors import UserError
 from conf.schema import Configuration
-from launch import audit, command, folders
+from launch import audit, command, folders, gating
 from launch.compose import compose
 from launch.progress import progress
 from launch.workers import Usage, python_job, run_pool
@@ -14,8 +17,12 @@ from train import card
 
 def main(arguments: list[str]) -> None:
     """Write the report of the experiment that the arguments name."""
-    configuration = compose(arguments)
-    print(f"report: {write(configuration, Usage(), again=True)}")
+    rest, gate = gating.apart(arguments)
+    gating.refuse_unused(gate)
+    configuration = gating.applied(compose(rest), gate)
+    page = write(configuration, Usage(), again=True)
+    print(f"report: {page}")
+    gating.check(page, configuration)
 
 
 def write(configuration: Configuration, usage: Usage, again: bool = False) -> Path:
@@ -29,11 +36,14 @@ def write(configuration: Configuration, usage: Usage, again: bool = False) -> Pa
             "there is nothing to report",
             f"run `python -m launch.pair experiment={name}`",
         )
-    if again or not _current(folder, page):
+    gate = configuration.gate
+    if again or gate.fail_if or not _current(folder, page):
         (folder / "report").mkdir(exist_ok=True)
-        audit.write(folder)
-        _refresh_cards(folder)
-        job = python_job("report", "launch.stage", ["report", str(folder)], folder / "report", configuration)
+        if not (folder / "compare.json").exists():  # those were not trained here: there is nothing to audit
+            audit.write(folder)
+            _refresh_cards(folder)
+        stage = ["report", str(folder), gate.fail_if, "unsure" if gate.unsure else ""]
+        job = python_job("report", "launch.stage", stage, folder / "report", configuration)
         with progress(0) as display:
             run_pool([job], 1, display, usage)
     return page.resolve()

@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> None:
     stage, folder, *more = arguments
     stages: dict[str, Callable[..., None]] = {
         "report": report,
+        "beside": beside,
         "begin": begin,
         "check": check,
         "failed": failed,
@@ -33,11 +34,11 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(code)
 
 
-def report(folder: Path) -> None:
-    """Write the experiment's report."""
+def report(folder: Path, fail_if: str = "", unsure: str = "") -> None:
+    """Write the experiment's report, and into it what becomes of the conditions in `fail_if`."""
     from evaluation.report import write_report
 
-    write_report(folder)
+    write_report(folder, fail_if, bool(unsure))
 
 
 def compile_items(folder: Path) -> None:
@@ -62,6 +63,16 @@ def evaluate_model(folder: Path, number: str, of: str) -> None:
             respond(task, model, tokenizer, (int(number), int(of)))
 
 
+def beside(folder: Path, label: str) -> None:
+    """What is measured of a compared model with the base beside it."""
+    from train.comparing import measure
+    from train.worker import settle
+
+    place = folder / "models" / label / "evaluation"
+    settle(freeze.read(place / "config.yaml"), place)
+    measure(folder, label)
+
+
 def score_model(folder: Path) -> None:
     """Join what all processes have made, and score it."""
     from evaluation.run import score
@@ -77,7 +88,7 @@ def _unfinished(configuration: Configuration, folder: Path) -> "list[Task]":
     from evaluation.run import FEW_SHOTS, Task, is_finished
 
     path, items = configuration.model.path, folder / suitefile.NAME
-    digest = models.digest(path)
+    digest = models.identity(path, configuration.template_of)
     tasks = [Task(configuration, folder, 0, path, digest, compiled=items)]
     if configuration.suite.shots:
         tasks.append(Task(configuration, folder / FEW_SHOTS, 0, path, digest, few_shots=True, compiled=items))

@@ -1,6 +1,6 @@
 """Whatever touches a model: load and digest, the one rendering, the one generator. Torch comes only with a model."""
 
-from models.folder import check, digest
+from models.folder import check, digest, identity
 from models.render import batch_prompt_ids, batch_response_ids, prompt_ids, response_ids, response_text
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "continuation_logps",
     "digest",
     "generate",
+    "identity",
     "load",
     "load_tokenizer",
     "prompt_ids",

@@ -79,17 +79,24 @@ def _batches(texts: Sequence[tuple[Ids, Ids]]) -> Iterator[list[int]]:
 
 
 def _batch(base: Any, tuned: Any, texts: Sequence[tuple[Ids, Ids]], pad_id: int) -> list[Compared]:
-    """Padded on the right: what comes later is not read, and positions count from the first token."""
-    whole = [[*prompt, *response] for prompt, response in texts]
-    width = max(map(len, whole))
-    ids = torch.tensor([own + [pad_id] * (width - len(own)) for own in whole], device=base.device)
-    mask = torch.tensor([[1] * len(own) + [0] * (width - len(own)) for own in whole], device=base.device)
-    spans = [(row, slice(len(prompt), len(prompt) + len(own))) for row, (prompt, own) in enumerate(texts)]
+    ids, mask, spans = _laid_out(texts, pad_id, base.device)
     chosen = torch.cat([ids[row, span] for row, span in spans])
     before, now = (_picked(one, ids, mask, spans) for one in (base, tuned))
     numbers = compare_states(before, now, head(base), head(tuned), chosen).cpu().numpy()
     ends = np.cumsum([len(response) for _, response in texts])[:-1]
     return [Compared(*part) for part in np.split(numbers, ends, axis=1)]
+
+
+def _laid_out(
+    texts: Sequence[tuple[Ids, Ids]], pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, slice]]]:
+    """Token ids and mask [rows, columns], and where each response stands. Padded on the right: what comes later is not
+    read, and positions count from the first token."""
+    whole = [[*prompt, *response] for prompt, response in texts]
+    width = max(map(len, whole))
+    ids = torch.tensor([own + [pad_id] * (width - len(own)) for own in whole], device=device)
+    mask = torch.tensor([[1] * len(own) + [0] * (width - len(own)) for own in whole], device=device)
+    return ids, mask, [(row, slice(len(prompt), len(prompt) + len(own))) for row, (prompt, own) in enumerate(texts)]
 
 
 def _picked(model: Any, ids: torch.Tensor, mask: torch.Tensor, spans: Sequence[tuple[int, slice]]) -> torch.Tensor:
@@ -107,3 +114,28 @@ def compare_states(
     at_a_time = max(1, NUMBERS // base_head(base[:1]).shape[-1])
     pieces = zip(base.split(at_a_time), tuned.split(at_a_time), chosen.split(at_a_time), strict=True)
     return torch.cat([compare_logits(base_head(b), tuned_head(t), c) for b, t, c in pieces], 1)
+
+
+@torch.no_grad()
+def entropies(model: Any, texts: Sequence[tuple[Ids, Ids]], pad_id: int, temperature: float) -> list[Array]:
+    """The exact entropy, in nats, of what each token of the response of each (prompt, response) was chosen from at
+    `temperature`: over the whole vocabulary, before any cut by top_p."""
+    found: list[Array] = [np.zeros(0)] * len(texts)
+    with evaluating(model):
+        for rows in _batches(texts):
+            own = [texts[row] for row in rows]
+            read = _picked(model, *_laid_out(own, pad_id, model.device))
+            numbers = _entropies(read, head(model), temperature).cpu().numpy()
+            ends = np.cumsum([len(response) for _, response in own])[:-1]
+            for row, part in zip(rows, np.split(numbers, ends), strict=True):
+                found[row] = part
+    return found
+
+
+def _entropies(read: torch.Tensor, own_head: Head, temperature: float) -> torch.Tensor:
+    """Of states [tokens, hidden size], NUMBERS logits at a time; float64 [tokens]."""
+    if not len(read):
+        return torch.zeros(0, dtype=torch.float64)
+    at_a_time = max(1, NUMBERS // own_head(read[:1]).shape[-1])
+    logps = ((own_head(piece).float() / temperature).log_softmax(-1) for piece in read.split(at_a_time))
+    return torch.cat([-_expected(one, one.exp()) for one in logps])

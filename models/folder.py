@@ -90,3 +90,31 @@ def digest(path: str | Path) -> str:
             with file.open("rb") as opened:
                 total.update(hashlib.file_digest(opened, "sha256").digest())
     return total.hexdigest()
+
+
+def template_digest(path: str | Path) -> str:
+    """SHA-256 of the chat template of a model's folder; a hub id stands for itself."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return f"hub:{path}"
+    own, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    text = own.read_text(encoding="utf-8") if own.is_file() else ""
+    if not text and config.is_file():
+        text = str(json.loads(config.read_text(encoding="utf-8")).get("chat_template") or "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def has_token(path: str | Path, token: str) -> bool | None:
+    """Whether a local model's vocabulary has `token`; None where its tokenizer.json does not say."""
+    file = Path(path) / "tokenizer.json"
+    if not file.is_file():
+        return None
+    tree = json.loads(file.read_text(encoding="utf-8"))
+    words = (tree.get("model") or {}).get("vocab") or []
+    listed = words if isinstance(words, dict) else {one[0] for one in words}
+    return token in listed or any(one.get("content") == token for one in tree.get("added_tokens") or [])
+
+
+def identity(path: str | Path, template_of: str = "") -> str:
+    """`digest`, and where another model's chat template takes the place of its own, that template's."""
+    return digest(path) + (f" with the template {template_digest(template_of)}" if template_of else "")

@@ -12,11 +12,17 @@ from conf.schema import Configuration
 from models.folder import check, is_hub_id
 
 
-def load_tokenizer(path: str, trust_remote_code: bool = False, eos_token: str = "", pad_token: str = "") -> Any:
+def load_tokenizer(
+    path: str, trust_remote_code: bool = False, eos_token: str = "", pad_token: str = "", template_of: str = ""
+) -> Any:
     """The tokenizer, its tokens exchanged for those given, refused where padding or the end of a response would be
-    ambiguous."""
+    ambiguous. `template_of`: the model whose chat template takes the place of its own."""
     with from_hub(path):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    if template_of:
+        with from_hub(template_of):
+            other = AutoTokenizer.from_pretrained(template_of, trust_remote_code=trust_remote_code)
+        tokenizer.chat_template = other.chat_template
     for name, token in (("eos_token", eos_token), ("pad_token", pad_token)):
         if token and token not in tokenizer.get_vocab():
             change = f"set model.{name} to one of the tokens in its tokenizer.json, or leave it empty"
@@ -39,9 +45,10 @@ def load_tokenizer(path: str, trust_remote_code: bool = False, eos_token: str = 
 
 
 def tokenizer_of(configuration: Configuration) -> Any:
-    """The base's tokenizer, as a run's configuration says."""
+    """The base's tokenizer, as a run's configuration says; a compared model's own."""
     given = configuration.model
-    return load_tokenizer(given.path, given.trust_remote_code, given.eos_token, given.pad_token)
+    tokens = (given.eos_token, given.pad_token)
+    return load_tokenizer(given.path, given.trust_remote_code, *tokens, configuration.template_of)
 
 
 def load(
@@ -57,6 +64,7 @@ def load(
     quantization: str = "none",
     compute_dtype: str = "",
     use_liger_kernel: bool = False,
+    template_of: str = "",
 ) -> tuple[Any, Any]:
     """(model in evaluation mode, tokenizer). UserError for a folder that lacks weights or holds damaged ones.
 
@@ -64,7 +72,7 @@ def load(
     `compute_dtype`: that products with weights of 4 bits are computed in; `dtype` where empty.
     """
     check(path)
-    tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token)
+    tokenizer = load_tokenizer(path, trust_remote_code, eos_token, pad_token, template_of)
     with nullcontext() if spread else whole(), from_hub(path):
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -158,4 +166,5 @@ def load_configured(
         quantization=given.quantization,
         compute_dtype="bfloat16" if configuration.hardware.mixed_precision == "bf16" else given.dtype,
         use_liger_kernel=given.use_liger_kernel,
+        template_of=configuration.template_of,
     )

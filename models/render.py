@@ -12,14 +12,17 @@ def prompt_ids(tokenizer: Any, prompt: str, shots: Shots = (), **template: Any) 
     `shots` stand before it as earlier turns. `template` goes to a teacher's template (`enable_thinking`); the base and
     all arms are rendered without.
     """
-    before = [(("user", asked), ("assistant", answered)) for asked, answered in shots]
-    messages = [{"role": role, "content": text} for pair in before for role, text in pair]
-    messages.append({"role": "user", "content": prompt})
     return list(
         tokenizer.apply_chat_template(
-            messages, tokenize=True, add_generation_prompt=True, return_dict=True, **template
+            _chat(prompt, shots), tokenize=True, add_generation_prompt=True, return_dict=True, **template
         )["input_ids"]
     )
+
+
+def _chat(prompt: str, shots: Shots) -> list[dict[str, str]]:
+    before = [(("user", asked), ("assistant", answered)) for asked, answered in shots]
+    messages = [{"role": role, "content": text} for pair in before for role, text in pair]
+    return [*messages, {"role": "user", "content": prompt}]
 
 
 def response_ids(tokenizer: Any, text: str) -> list[int]:
@@ -33,9 +36,9 @@ def response_text(tokenizer: Any, ids: Sequence[int]) -> str:
     return tokenizer.decode([i for i in ids if i != end], skip_special_tokens=False)
 
 
-def batch_prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """`prompt_ids` of many prompts, in one call of the tokenizer."""
-    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+def batch_prompt_ids(tokenizer: Any, prompts: Sequence[str], shots: Sequence[Shots] = ()) -> list[list[int]]:
+    """`prompt_ids` of many prompts, in one call of the tokenizer; `shots` of each, where there are any."""
+    chats = [_chat(prompt, before) for prompt, before in zip(prompts, shots or [()] * len(prompts), strict=True)]
     found = tokenizer.apply_chat_template(
         chats, tokenize=True, add_generation_prompt=True, return_dict=True, return_attention_mask=False
     )

@@ -30,7 +30,7 @@ def test_imports_go_down_only(floor: str) -> None:
 
 
 LIGHT = "conf rewards launch.__main__ launch.pair launch.sweep launch.evaluate launch.report launch.base launch.stage"
-LIGHT += " launch.audit launch.targets launch.fetch train.lock train.facts train.audit"
+LIGHT += " launch.compare launch.audit launch.targets launch.fetch train.lock train.facts train.audit"
 
 
 @pytest.mark.parametrize("module", LIGHT.split())

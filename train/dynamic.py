@@ -16,7 +16,7 @@ def mixed(trainer: Any, examples: Sequence[Example]) -> tuple[list[Example], dic
     """The step's examples, with up to `dynamic_sampling` times other prompts in place of those whose group is of one
     verdict, and the rollout that TRL is to be given for them. Groups lie whole in one process."""
     group, kept = trainer.num_generations, list(examples)
-    output = trainer.sample([one["prompt"] for one in kept], attempt=0)
+    output = trainer.sample(kept, attempt=0)
     rows = list(trainer.rows)
     for attempt in range(1, trainer.configuration.recipe.dynamic_sampling + 1):
         equal = [start for start in range(0, len(kept), group) if _of_one_verdict(trainer, kept, output, start)]
@@ -24,7 +24,7 @@ def mixed(trainer: Any, examples: Sequence[Example]) -> tuple[list[Example], dic
             break
         trainer.ledger.show(len(equal), [row for start in equal for row in rows[start : start + group]])
         fresh = [one for start in equal for one in [_another(trainer, attempt, start)] * group]
-        drawn = trainer.sample([one["prompt"] for one in fresh], attempt)
+        drawn = trainer.sample(fresh, attempt)
         for i, start in enumerate(equal):
             here, there = slice(start, start + group), slice(i * group, (i + 1) * group)
             kept[here], rows[here] = fresh[there], trainer.rows[there]

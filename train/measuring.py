@@ -85,7 +85,11 @@ class Place(NamedTuple):
 
     @property
     def experiment(self) -> Path:
-        return self.evaluation.parents[4 if self.step else 1]
+        """Folder of the experiment, or of the comparison, where the models were not trained here."""
+        above = self.evaluation.parents
+        if above[1].name == "models":
+            return above[2]
+        return above[4 if self.step else 1]
 
     def of(self, one: Measurement) -> Path:
         if not one.name:
@@ -264,7 +268,7 @@ def _drift(configuration: Configuration, place: Place, one: Measurement, base: A
     experiment = place.experiment
     of_base = drift.Model(base, configuration.model.path, experiment / "base" / "evaluation")
     tuned = drift.Model(model, str(place.weights), place.evaluation)
-    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(experiment / "data"), out)
+    pair = drift.Pair(of_base, tuned, tokenizer, configuration, drift.new_task(place.experiment / "data"), out)
     with undisturbed(model):
         found = drift.measure(one.name, pair)
     seconds = round(time.monotonic() - start, 3)

@@ -18,7 +18,6 @@ from conf.errors import UserError
 from conf.schema import Configuration
 from models.adapter import keep_precision
 from models.generation import generate
-from models.render import prompt_ids
 from models.seeds import stream
 from train import responses, rewarding
 from train.arguments import share, shared
@@ -121,7 +120,8 @@ def _arguments(configuration: Configuration, common: dict[str, Any], per_step: i
 
 
 def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
-    """TRL hands over prompts already repeated `num_generations` times; we render them and fetch or sample responses."""
+    """TRL hands over prompts already repeated `num_generations` times; we take their compiled ids, and fetch or sample
+    responses."""
 
     def sample(trainer: PolicyTrainer, q: str, ids: list[Ids], seeds: list[int]) -> list[Response]:
         logps: list[list[float]] = []
@@ -145,8 +145,7 @@ def _rollout(configuration: Configuration, tokenizer: Any) -> Any:
         if trainer.drawn is not None:
             output, trainer.drawn = trainer.drawn, None
             return output
-        rendered = {prompt: prompt_ids(tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-        ids = [rendered[prompt] for prompt in prompts]
+        ids = [list(row["prompt_ids"]) for row in trainer.examples]
         found, logps = _responses(configuration, trainer, ids, sample)
         trainer.rows = [(len(prompt), len(one or ())) for prompt, one in zip(ids, found, strict=True)]
         completions = [one or [tokenizer.eos_token_id] for one in found]

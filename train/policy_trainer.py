@@ -129,10 +129,10 @@ class PolicyTrainer(GRPOTrainer):
         output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
         return mask
 
-    def sample(self, prompts: list[str], attempt: int) -> dict[str, Any]:
+    def sample(self, examples: Sequence[responses.Row], attempt: int) -> dict[str, Any]:
         """A rollout; those of another `attempt` at the same step draw otherwise."""
-        self.attempt = attempt
-        output: dict[str, Any] = self.rollout_func(prompts, self)  # type: ignore[misc]
+        self.attempt, self.examples = attempt, examples
+        output: dict[str, Any] = self.rollout_func([one["prompt"] for one in examples], self)  # type: ignore[misc]
         self.attempt = 0
         return output
 

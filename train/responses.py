@@ -20,12 +20,12 @@ from rewards.extraction import END_THINK
 Ids = list[int]
 Row = Mapping[str, Any]  # of the compiled data set
 
-PLAIN = ("prompt", "reference", "kind")
+PLAIN = ("prompt", "prompt_ids", "reference", "kind")
 
 
 def examples(configuration: Configuration, tokenizer: Any, rows: Dataset, order: np.ndarray) -> Dataset:
-    """One example a slot of `order` [steps, prompts_per_step]: prompt, reference, kind, and where teachers answer,
-    `taught`: token ids of each response. UserError where a teacher arm has nothing to weigh."""
+    """One example a slot of `order` [steps, prompts_per_step]: prompt, its ids, reference, kind, and where teachers
+    answer, `taught`: token ids of each response. UserError where a teacher arm has nothing to weigh."""
     slots = order.ravel()
     if not configuration.imitates:
         return rows.select_columns(PLAIN).select(slots)

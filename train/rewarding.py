@@ -23,6 +23,7 @@ class _Judge:
 
     def __init__(self, configuration: Configuration, tokenizer: Any, records: Records) -> None:
         self.tokenizer, self.records = tokenizer, records
+        self.options = {"extraction": configuration.data.extraction}
         self.workers = configuration.hardware.reward_workers
         self.watch = Watch(configuration.train.unscorable_limit)
         self.batch: Any = None
@@ -36,7 +37,7 @@ class _Judge:
         self.batch = completion_ids
         self.texts = [response_text(self.tokenizer, ids) for ids in completion_ids]
         rows = zip(columns["kind"], self.texts, columns["reference"], strict=True)
-        requests = [Request(kind, text, reference, {"extraction": "strict"}) for kind, text, reference in rows]
+        requests = [Request(kind, text, reference, self.options) for kind, text, reference in rows]
         self.verdicts = verify_many(requests, self.workers)
         self._count(columns["log_metric"])
         self._keep_samples(columns["prompts"], columns["trainer_state"].global_step + 1)
@@ -74,7 +75,9 @@ def right(
 ) -> list[bool]:
     """Whether each response is right, by the verdict that `accuracy` rests on."""
     requests = [
-        Request(row["kind"], response_text(tokenizer, ids), row["reference"], {"extraction": "strict"})
+        Request(
+            row["kind"], response_text(tokenizer, ids), row["reference"], {"extraction": configuration.data.extraction}
+        )
         for row, ids in zip(rows, completion_ids, strict=True)
     ]
     return [one.outcome == "right" for one in verify_many(requests, configuration.hardware.reward_workers)]

@@ -270,7 +270,7 @@ def _mean(rows: Sequence[Array], instead: str = "") -> Measured:
     """The mean over benchmarks of [seeds, items] in percent, with its interval over seeds and items."""
     if any(own.shape[1] < 2 for own in rows):
         return Measured(100 * float(np.mean([own.mean() for own in rows])), instead=instead)
-    found = difference(rows)
+    found = difference(rows, graded=True)
     return Measured(100 * found.difference, 100 * found.low, 100 * found.high, instead=instead)
 
 

@@ -9,8 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from evaluation.report import draw_distance, draw_fronts, draw_reach, draw_tokens, draw_transfer
+from evaluation.report import (
+    draw_distance,
+    draw_fronts,
+    draw_reach,
+    draw_representation,
+    draw_tokens,
+    draw_transfer,
+    draw_weights,
+)
 from evaluation.report.draw_answer import answer
+from evaluation.report.draw_board import board
 from evaluation.report.style import (
     ARM_COLORS,
     BASE_COLOR,
@@ -31,6 +40,7 @@ matplotlib.use("Agg")
 def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
     """Write each figure there is data for; {name: path of its SVG}. What has no data is not written, and removed."""
     drawn: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+        "board": board,
         "answer": answer,
         "gains": gains,
         "steps": steps,
@@ -44,6 +54,10 @@ def write_figures(results: dict[str, Any], folder: Path) -> dict[str, Path]:
         "tokens_steps": draw_tokens.tokens_steps,
         "words": draw_tokens.words,
         "transfer": draw_transfer.transfer,
+        "representation_plane": draw_representation.plane,
+        "representation_layers": draw_representation.by_layer,
+        "representation_steps": draw_representation.steps,
+        "weights": draw_weights.weights,
     }
     paths = {}
     with matplotlib.rc_context(STYLE):
@@ -117,8 +131,10 @@ def _rule_off_groups(axes: Axes, results: dict[str, Any]) -> None:
             axes.axhline(row - 0.5, color="#d1d5db", linewidth=0.8, linestyle=(0, (4, 3)))
 
 
-def steps(results: dict[str, Any]) -> Figure:
+def steps(results: dict[str, Any]) -> Figure | None:
     """Greedy group score against step: mean over seeds, and each seed thin beside it."""
+    if not results["steps"]:
+        return None
     figure, panels = panels_of(results["groups"])
     color = colors(results)
     for axes, group in zip(panels, results["groups"], strict=True):
@@ -189,7 +205,7 @@ def spending(results: dict[str, Any]) -> Figure | None:
     """Greedy group score against what was spent, in every unit that all ledgers have; dashed with the targets' cost."""
     runs = [run for own in results["steps"].values() for run in own]
     units = [unit for unit in UNIT_NAMES if all(None not in run["spent"][unit] for run in runs)]
-    if not units:
+    if not runs or not units:
         return None
     groups, color = results["groups"], colors(results)
     figure = Figure(figsize=(2.7 * len(units), 2.1 * len(groups) + 0.6), layout="constrained")
@@ -247,7 +263,7 @@ def strategies(results: dict[str, Any]) -> Figure | None:
 
 def skills(results: dict[str, Any]) -> Figure | None:
     """Score on each skill against step, of the first form that base and arms were scored on; the base dashed."""
-    found = next((own for own in results["skills"].values() if own["steps"]), None)
+    found = None if results["compared"] else next((own for own in results["skills"].values() if own["steps"]), None)
     if found is None:
         return None
     names = list(next(iter(found["steps"].values()))[0]["skills"])

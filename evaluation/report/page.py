@@ -21,12 +21,15 @@ HERE = Path(__file__).parent
 # in their order on the page: sections/<name>.html.j2 and what the list at the top calls it; one that comes out empty is
 # left out
 SECTIONS = {
+    "board": "Leaderboard",
     "answer": "The answer",
     "steps": "Along training",
     "scores": "Scores",
     "transfer": "Transfer",
     "distance": "Forgetting against distance",
     "tokens": "Token shift",
+    "representation": "Representation",
+    "weights": "Weights",
     "front": "Fronts",
     "reach": "Reach",
     "skills": "Skills",
@@ -37,6 +40,7 @@ SECTIONS = {
     "counts": "What could not be scored",
     "beside": "Beside",
 }
+OF_TRAINING = ("answer", "compared", "budgets", "steps", "front")  # that models not trained here have nothing for
 OUTCOMES = {letter: word for word, letter in LETTERS.items()}
 TRANSFER_FORMS = {
     "none": "no sigma",
@@ -75,7 +79,7 @@ def render(results: dict[str, Any], figures: dict[str, Path]) -> str:
         few_arms=FEW_ARMS,
         few_runs=FEW_RUNS,
         kl_steps=KL_STEPS,
-        sections=SECTIONS,
+        sections={key: SECTIONS[key] for key in SECTIONS if not (results["compared"] and key in OF_TRAINING)},
         outcome_words=OUTCOMES,
         items=Markup(payload(results["explorer"], looks)),
         looks=looks,

@@ -52,7 +52,7 @@ def _suite(experiment: Experiment, lasts: Models, name: str) -> dict[str, Any]:
     shared = _shared(models) if BASE in models and len(models) > 1 else {}
     if not shared:
         return {}
-    counted = {label: {b: _counted(own, b, one.ids) for b, one in shared.items()} for label, own in models.items()}
+    counted = {label: {b: counted_of(own, b, one.ids) for b, one in shared.items()} for label, own in models.items()}
     passes = {label: _passes(own, shared) for label, own in counted.items()}
     right = {label: [_forms(one) for one in own] for label, own in models.items()}
     kinds = _kinds(shared)
@@ -126,7 +126,7 @@ def _each(kinds: Mapping[str, Mapping[str, list[str]]], make: Any) -> dict[str, 
     return {kind: {name: make(names) for name, names in own.items()} for kind, own in kinds.items()}
 
 
-def _counted(evaluations: Sequence[Evaluation], benchmark: str, ids: Sequence[str]) -> Counted:
+def counted_of(evaluations: Sequence[Evaluation], benchmark: str, ids: Sequence[str]) -> Counted:
     """[S, I], in the order of `ids`."""
     tables = []
     for one in evaluations:
@@ -166,10 +166,10 @@ def _against_base(
     gaps = [tuned - base for base, tuned in pairs]
     return {
         "k": ks[-1],
-        "first": _gap([gap[..., 0] for gap in gaps]),
-        "last": _gap([gap[..., -1] for gap in gaps]),
+        "first": gap([gap[..., 0] for gap in gaps]),
+        "last": gap([gap[..., -1] for gap in gaps]),
         "crossover": of.crossover(gaps, ks),
-        "efficiency": _gap([base[..., -1] - tuned[..., 0] for base, tuned in pairs]),
+        "efficiency": gap([base[..., -1] - tuned[..., 0] for base, tuned in pairs]),
         "sets": _sets([(_first(counted[BASE][name]), counted[arm][name]) for name in names], ks[-1]),
     }
 
@@ -182,7 +182,7 @@ def _sets(pairs: Sequence[tuple[Counted, Counted]], k: int) -> dict[str, Any]:
     at_half = [of.solvable(base, tuned, half) for base, tuned in pairs]
     beyond = {}
     for who in ("base_only", "tuned_only"):
-        beyond[who] = _gap([getattr(a, who) - getattr(b, who) for a, b in zip(at_half, chance, strict=True)])
+        beyond[who] = gap([getattr(a, who) - getattr(b, who) for a, b in zip(at_half, chance, strict=True)])
     return {
         "once": _shares([of.solvable(base, tuned, k) for base, tuned in pairs]),
         "often": _shares([of.solvable(base, tuned, k, of.often(k)) for base, tuned in pairs]) | {"least": of.often(k)},
@@ -204,8 +204,8 @@ def _first(counted: Counted) -> Counted:
     return Counted(counted.right[0], counted.total[0])
 
 
-def _gap(gaps: Sequence[Array]) -> dict[str, float]:
-    """Points, from [S, I] a benchmark."""
+def gap(gaps: Sequence[Array]) -> dict[str, float]:
+    """Points with their 95% interval, from differences [S, I] a benchmark."""
     found = difference(gaps)
     return {key: 100 * float(getattr(found, key)) for key in ("difference", "low", "high")}
 
@@ -315,9 +315,9 @@ def _passes_at(evaluation: Evaluation | None, shared: Mapping[str, Shared]) -> P
         own = evaluation.items.get(name)
         if own is None or set(one.ids) - set(own.ids):
             return None
-        if _counted([evaluation], name, one.ids).total.min() < one.most:
+        if counted_of([evaluation], name, one.ids).total.min() < one.most:
             return None
-    return _passes({name: _counted([evaluation], name, one.ids) for name, one in shared.items()}, shared)
+    return _passes({name: counted_of([evaluation], name, one.ids) for name, one in shared.items()}, shared)
 
 
 def _mean_at(passes: Passes | None, names: Sequence[str], place: int) -> float | None:

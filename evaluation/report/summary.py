@@ -3,19 +3,22 @@
 from itertools import combinations
 from typing import Any
 
-from evaluation.report import beside, budgets, measures, profiles, transfer
+from evaluation.report import beside, board, budgets, measures, profiles, transfer
 from evaluation.report.answer import answer
 from evaluation.report.distance import distance
 from evaluation.report.explorer import explorer
 from evaluation.report.forms import forms, shots
 from evaluation.report.fronts import front
+from evaluation.report.likely import likely
 from evaluation.report.overview import overview
 from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
+from evaluation.report.representation import representation
 from evaluation.report.setting import changed_keys, flat, notes, packages, unmatched
 from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
 from evaluation.report.verdicts import claim, verdicts
+from evaluation.report.weights import gradient_norms, weights
 from evaluation.scores import mean_of
 
 BASE = "base"
@@ -63,6 +66,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "distance": distance(experiment, steps),
         "tokens": tokens(experiment, benchmarks, steps),
         "reach": reach(experiment),
+        "likely": likely(experiment),
         "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
@@ -74,12 +78,20 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "suites": beside.suites(experiment),
         "functions": beside.functions(experiment),
         "skills": profiles.profiles(experiment, gains),
+        "representation": representation(experiment),
+        "weights": weights(experiment),
+        "gradient_norms": gradient_norms(experiment),
         "failed": experiment.failed,
         "audit": experiment.audit,
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
-    found["answer"] = answer(found)
+    found |= {"answer": answer(found), "compared": experiment.compared or None, "board": []}
+    if experiment.compared:
+        found |= board.untrained(found, experiment) | {
+            "board": board.board(found, experiment),
+            "model": experiment.compared["base"],
+        }
     return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 

@@ -1,4 +1,4 @@
-"""The report's tables as CSV, one fact a row."""
+"""The report's tables as CSV and LaTeX, one fact a row."""
 
 import csv
 import io
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conf.files import write_text
-from evaluation.report import tables_fronts, tables_reach, tables_tokens, tables_transfer
+from evaluation.report import tables_drift, tables_fronts, tables_reach, tables_tokens, tables_transfer
+from evaluation.report.latex import latex
 from evaluation.skills import BY
 
 Rows = Iterator[dict[str, Any]]
@@ -17,17 +18,21 @@ SPENT = ("spent", "spent_with_targets")
 def write_tables(results: dict[str, Any], folder: Path) -> None:
     """Write every table of `results` into `folder`; an empty one is not written, and removed."""
     for name, rows in _tables(results).items():
-        path = folder / f"{name}.csv"
         listed = list(rows)
         if listed:
-            write_text(path, as_csv(listed))
-        else:
-            path.unlink(missing_ok=True)
+            write_text(folder / f"{name}.csv", as_csv(listed))
+            write_text(folder / f"{name}.tex", latex(name, listed))
+            continue
+        for ending in ("csv", "tex"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def _tables(results: dict[str, Any]) -> dict[str, Rows]:
     return {
+        "answer": _answer(results),
         "arms": _arms(results),
+        "leaderboard": _leaderboard(results),
+        "gate": iter((results["gate"] or {"rows": []})["rows"] if "gate" in results else ()),
         "scores": _scores(results),
         "gains": _gains(results),
         "verdicts": iter(results["verdicts"]),
@@ -40,6 +45,8 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "explored": tables_reach.explored(results),
         "reach_steps": tables_reach.steps(results),
         "accuracies": tables_reach.histogram(results),
+        "likely": tables_reach.likely(results),
+        "entropy_matched": tables_reach.matched(results),
         "steps": _steps(results),
         "training": _training(results),
         "strategies": _strategies(results),
@@ -50,6 +57,12 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "skills": _skills(results),
         "twins": _twins(results),
         "skill_steps": _skill_steps(results),
+        "representation": tables_drift.representation(results),
+        "representation_layers": tables_drift.representation_layers(results),
+        "representation_steps": tables_drift.steps(results, "representation"),
+        "weights": tables_drift.weights(results),
+        "weights_steps": tables_drift.steps(results, "weights"),
+        "gradient_norms": tables_drift.gradient_norms(results),
         "front": tables_fronts.points(results),
         "front_at": tables_fronts.at(results),
         "front_between": tables_fronts.between(results),
@@ -104,8 +117,19 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
+def _answer(results: dict[str, Any]) -> Rows:
+    """Page one's table, a row an arm and group."""
+    for arm, own in results["answer"]["rows"].items():
+        spent = {key: value for key, value in own.items() if key.startswith(("epochs", "spent"))}
+        for group, one in own["groups"].items():
+            found = {key: one[key] for key in ("difference", "low", "high", "p_holm", "seeds", "over_seeds")}
+            yield {"arm": arm, "group": group, **found, **spent, "audit": own["conditions"]["audit"]}
+
+
 def _arms(results: dict[str, Any]) -> Rows:
-    """The report's first table."""
+    """The report's first table; models that were not trained here have `leaderboard` in its place."""
+    if results["compared"]:
+        return
     for arm, own in results["arms"].items():
         found, rate = results["overview"]["arms"][arm], results["overview"]["rates"][arm]
         row = {"arm": arm, **{key: own[key] for key in ("q", "w", "surrogate", "beta", "learning_rate")}}
@@ -114,6 +138,26 @@ def _arms(results: dict[str, Any]) -> Rows:
             row |= {f"{group}_{key}": value for key, value in cells["greedy"].items()}
         confounds = found["confounds"]
         yield row | found | {"confounds": "" if confounds is None else " ".join(confounds)}
+
+
+def _leaderboard(results: dict[str, Any]) -> Rows:
+    """A row a model, form and group."""
+    for row in results["board"]:
+        for form, own in row["forms"].items():
+            for group, index in own["di"].items():
+                cell = {
+                    f"ti_{key}" if key != "value" else "ti": value for key, value in own["ti"].get(group, {}).items()
+                }
+                gain = {"gain" if key == "difference" else f"gain_{key}": v for key, v in row["gains"][group].items()}
+                yield {
+                    "rank": row["rank"],
+                    "model": row["model"],
+                    "form": form,
+                    "group": group,
+                    **gain,
+                    "di": index,
+                    **cell,
+                }
 
 
 def _scores(results: dict[str, Any]) -> Rows:

@@ -65,6 +65,33 @@ def histogram(results: dict[str, Any]) -> Rows:
                     yield about | {"right_samples_percent": name, "items_percent": share}
 
 
+def likely(results: dict[str, Any]) -> Rows:
+    """Perplexities of the compared checkpoints, and at every measured step (`step`) of a run without intervals."""
+    for arm, own in results["likely"].items():
+        for kind in KINDS:
+            for name, cell in own["cells"][kind].items():
+                row = {"arm": arm, "kind": kind.removesuffix("s"), "name": name, "step": "", "seed": ""}
+                for key, value in cell.items():
+                    row |= _flat(key, value) if isinstance(value, dict) else {key: value}
+                yield row
+        for run in own["steps"]:
+            for group, curves in run["groups"].items():
+                for place, step in enumerate(run["steps"]):
+                    about = {"arm": arm, "kind": "group", "name": group, "step": step, "seed": run["seed"]}
+                    yield about | {f"{key}_value": values[place] for key, values in curves.items()}
+
+
+def matched(results: dict[str, Any]) -> Rows:
+    """pass@k at the base's entropy."""
+    for arm, own in results["likely"].items():
+        for kind, cells in own["matched"].items():
+            for name, cell in cells.items():
+                row = {"arm": arm, "kind": kind.removesuffix("s"), "name": name}
+                for key, value in cell.items():
+                    row |= _flat(key, value) if isinstance(value, dict) else {key: value}
+                yield row
+
+
 def _cells(results: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for suite in results["reach"]:
         for arm, own in suite["arms"].items():

@@ -35,7 +35,7 @@ def _pair(tuned: str, base: str, own: Models, other: Models, benchmarks: dict[st
     groups: dict[str, list[Array]] = {}
     for name, one in gaps.items():
         groups.setdefault(benchmarks[name], []).append(one)
-    by_group = {group: difference(every) for group, every in groups.items()}
+    by_group = {group: difference(every, graded=True) for group, every in groups.items()}
     by_benchmark = {name: _of_benchmark(one) for name, one in gaps.items()}
     return [
         *_told(tuned, base, "group", by_group),
@@ -57,7 +57,7 @@ def _gaps(name: str, tuned: Iterable[Evaluation], base: Iterable[Evaluation]) ->
 
 def _of_benchmark(gaps_SI: Array) -> Estimate:
     """As `difference`; of one seed p is McNemar's."""
-    found = difference([gaps_SI])
+    found = difference([gaps_SI], graded=True)
     if len(gaps_SI) > 1:
         return found
     return found._replace(p=mcnemar(int((gaps_SI > 0).sum()), int((gaps_SI < 0).sum())))

@@ -167,6 +167,11 @@ def test_golden_responses_are_graded_as_expected(cached, name):
     assert found == [("right", "right"), ("wrong", "right"), wrong, wrong, wrong, wrong]
 
 
+def test_every_group_has_two_benchmarks_or_more():
+    groups = [one.group for one in offline.BENCHMARKS.values()]
+    assert all(groups.count(group) >= 2 for group in GROUPS)
+
+
 def test_the_gold_of_math500_is_the_last_box_and_not_the_mangled_answer(cached):
     cached("math500", ROWS["math500"])
     (item,) = sum(all_items("math500"), [])

@@ -20,7 +20,7 @@ def test_the_file_has_the_items_and_their_digests(tmp_path):
     suitefile.compile_one(SMALL, file)
     plain, missing = suite.found(SMALL)
     assert suitefile.found(SMALL, file) == (plain, missing) == suitefile.found(SMALL)
-    assert suitefile.with_shots(SMALL, plain, file) == suite.with_shots(SMALL, plain)
+    assert suitefile.with_shots(SMALL, plain, SMALL.shots, file) == suite.with_shots(SMALL, plain, SMALL.shots)
     assert suitefile.both_splits(SMALL, file) == suitefile.both_splits(SMALL)
     described = json.loads(pq.read_schema(file).metadata[b"suite"])
     assert described["digests"]["test"] == suite.digests(plain) and described["missing"]["test"] == {}
@@ -85,14 +85,14 @@ def test_another_suites_file_and_other_items_are_refused(written, tmp_path, monk
     monkeypatch.setattr(world, "items", lambda *given, **more: items(*given, **more | {"seed": 1}))
     assert suitefile.found(SMALL, file) == suitefile.found(SMALL, written)  # nothing has to be made
     with pytest.raises(UserError, match="of two tests"):
-        suitefile.with_shots(SMALL.model_copy(update={"shots": 3}), [], file)
+        suitefile.with_shots(SMALL.model_copy(update={"shots": 3}), [], 3, file)
 
 
 def test_few_shots_that_are_asked_for_later_are_added(tmp_path):
     file, none = tmp_path / "items.parquet", SMALL.model_copy(update={"shots": 0})
     suitefile.compile_one(none, file)
     plain = suite.items(SMALL)
-    assert suitefile.with_shots(SMALL, plain, file) == suite.with_shots(SMALL, plain)
+    assert suitefile.with_shots(SMALL, plain, SMALL.shots, file) == suite.with_shots(SMALL, plain, SMALL.shots)
 
 
 def test_a_benchmark_that_cannot_be_had_is_recorded_with_its_reason(tmp_path, monkeypatch):

@@ -3,9 +3,10 @@
 import pytest
 
 from conf.schema import Suite
-from data import suite
+from data import skills, suite, world
 from data.items import Item
 from data.published import BENCHMARKS
+from data.skills import tiny
 from evaluation.grade import judged
 from tests.data.published import write
 
@@ -194,3 +195,38 @@ def test_every_benchmark_has_golden_responses(items: dict[str, Item]) -> None:
     told = {"right", "wrong", "unformatted", "truncated", "first_line", "empty"}
     assert set(items) == set(GOLDEN) >= set(BENCHMARKS)
     assert all(told <= set(responses) for responses in GOLDEN.values())
+
+
+GENERATED = [*world.BENCHMARKS, *skills.BENCHMARKS, *tiny.BENCHMARKS]
+STATED = {"math": "So the answer is {}.", "choice": "It has to be ({}), for it fits.", "text": "Let me see.\n{}"}
+
+
+@pytest.fixture(scope="module")
+def generated() -> dict[str, Item]:
+    """The first item of every benchmark that is made here."""
+    asked = Suite(collections=["world", "skills", "skills_tiny"], items=1)
+    return {item.benchmark: item for item in suite.items(asked)}
+
+
+def answers(item: Item) -> dict[str, tuple[str, str]]:
+    """What is told -> the response, and its grades: strict, aware."""
+    boxed = item.kind == "math" or "\\boxed" in item.prompt
+    right = f"\\boxed{{{item.reference}}}" if boxed else item.reference
+    return {
+        "right": (right, "RR"),
+        "thought": (f"<think>no\n</think>\n{right}", "RR"),
+        "unformatted": (STATED[item.kind].format(item.reference), "wR"),
+        "truncated": (f"<think>It is {right}, but", "ww"),
+        "in thought": (f"<think>{right}</think>\nI do not know", "ww"),
+        "wrong": (right.replace(item.reference, "no such"), "ww"),
+        "empty": ("", "ww"),
+    }
+
+
+@pytest.mark.parametrize("benchmark", GENERATED)
+def test_golden_responses_to_what_is_made_here(benchmark: str, generated: dict[str, Item]) -> None:
+    item = generated[benchmark]
+    told = answers(item)
+    rows = judged([item] * len(told), [text for text, _ in told.values()], workers=1)
+    for (name, (text, grades)), row in zip(told.items(), rows, strict=True):
+        assert [row["strict"], row["aware"]] == [GRADES[grade] for grade in grades], (name, text, row["reason"])

@@ -78,6 +78,61 @@ def test_what_never_varies_has_no_width():
     assert difference([np.ones((3, 5))]).p == 0
 
 
+@pytest.mark.parametrize("items", [20, 100, 1000])
+def test_answers_that_all_stood_still_may_yet_move(items):
+    """Nothing changed of n: the exact 95% bound of what changes one way is 1 - 0.025^(1/n)."""
+    found = difference([np.zeros((3, items))], graded=True)
+    assert found.p == 1 and found.low == -found.high and found.difference == 0
+    assert 0.4 * (1 - 0.025 ** (1 / items)) < found.high < 1 - 0.025 ** (1 / items)
+    assert difference([np.ones((1, items))], graded=True).high == 1.0
+    varied = [np.random.default_rng(4).integers(-1, 2, (3, items)).astype(float)]
+    assert difference(varied, graded=True) == difference(varied)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_suite_of_two_equal_arms_is_seldom_said_to_differ(seeds):
+    """The whole way of a sentence: groups of benchmarks of very different difficulty, Holm over them, words."""
+    rng, said = np.random.default_rng(12), 0
+    for _ in range(TRIALS):
+        luck = rng.normal(0, 0.03 if seeds > 1 else 0.0, (2, seeds, 1))
+        groups = {}
+        for group, levels in {"math": (0.3, 0.6), "other": (0.5, 0.9), "non": (0.97, 0.7)}.items():
+            own = []
+            for level in levels:
+                hard = rng.beta(4 * level, 4 * (1 - level), 60)
+                answers = rng.random((2, seeds, 60)) < np.clip(hard + luck, 0, 1)
+                own.append(answers[0].astype(float) - answers[1])
+            groups[group] = difference(own, graded=True)
+        adjusted = holm({name: one.p for name, one in groups.items()})
+        said += any("not shown" not in words("a", "b", name, one, adjusted[name]) for name, one in groups.items())
+    assert said / TRIALS <= 0.065
+
+
+@pytest.mark.slow
+def test_the_paired_bootstrap_over_items_holds_the_truth_as_often_as_it_says():
+    from evaluation.statistics import difference_interval
+
+    rng, held = np.random.default_rng(21), 0
+    for trial in range(TRIALS):
+        base = [(rng.random(80) < chance).astype(float) for chance in (0.3, 0.6, 0.8)]
+        tuned = [np.where(rng.random(80) < 0.2, 1.0, one) for one in base]
+        low, high = difference_interval(base, tuned, seed=trial % 8)
+        held += low <= 0.2 * (0.7 + 0.4 + 0.2) / 3 <= high
+    assert 0.93 <= held / TRIALS <= 0.97
+
+
+def test_wilson_holds_the_share_about_as_often_as_it_says():
+    from scipy.stats import binom
+
+    from evaluation.statistics import wilson
+
+    for n, share in ((30, 0.1), (100, 0.5), (100, 0.97), (500, 0.3)):
+        bounds = [wilson(right, n) for right in range(n + 1)]
+        held = sum(binom.pmf(k, n, share) for k, (low, high) in enumerate(bounds) if low <= share <= high)
+        assert 0.92 <= held <= 0.985
+
+
 def test_unequal_seeds_are_refused():
     with pytest.raises(ValueError, match="same seeds"):
         difference([np.zeros((3, 5)), np.zeros((2, 5))])

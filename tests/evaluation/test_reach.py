@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation import exploration, reach
+from conf.files import write_json
+from evaluation import exploration, quadrants, reach
 from evaluation.exploration import Forms
 from evaluation.reach import Counted
-from evaluation.report import draw_reach, tables_reach
+from evaluation.report import draw_reach, likely, tables_reach
 from evaluation.report import reach as report
 from evaluation.report.read import read_experiment
 from evaluation.statistics import pass_at_k
@@ -251,3 +252,50 @@ def test_who_was_not_sampled_is_named_and_figures_and_tables_stand(found, tmp_pa
     assert {row["suite"] for row in curves} == {"embedded", "many"} and {"low", "high", "k"} <= set(curves[0])
     for table in (tables_reach.arms, tables_reach.explored, tables_reach.steps, tables_reach.histogram):
         assert list(table(results))
+
+
+def write_measured(folder, seed, right):
+    """What the measure `reach` leaves of a checkpoint: two items that both solved, and responses at one temperature."""
+    rows = [
+        {
+            "benchmark": "add",
+            "group": "math",
+            "item": f"add-{n}",
+            **dict.fromkeys(quadrants.QUADRANTS, 0.1 * (n + seed)),
+        }
+        | {"tuned_likelier": 0.25}
+        for n in range(2)
+    ]
+    matched = [
+        {"benchmark": "add", "item": f"add-{n}", "outcome": "right" if s < right else "wrong"}
+        for n in range(2)
+        for s in range(4)
+    ]
+    told = {"group": "math", "suite_temperature": 1.0, "temperature": 1.5, "samples": 4, "entropy_base": 0.4}
+    told |= {"entropy_tuned": 0.2, "entropy_matched": 0.4}
+    values = {"suite": "embedded", "retokenised": 0.0, **quadrants.cells([rows])}
+    values["matched"] = {"benchmarks": {"add": told, "polite": {"group": "non_reasoning", "reason": "<b>certain</b>"}}}
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=quadrants.SCHEMA), folder / quadrants.FILE)
+    pq.write_table(pa.Table.from_pylist(matched), folder / quadrants.MATCHED)
+    write_json(folder / "result.json", {"step": 40, "label": "", "values": values, "seconds": 1.0})
+
+
+def test_perplexities_and_matched_samples_are_joined_over_seeds(found):
+    root, _ = found
+    for seed, right in ((0, 4), (1, 2)):
+        write_measured(root / f"arms/grpo/seed-{seed}/evaluation/step-000040/drift/reach", seed, right)
+    experiment = read_experiment(root)
+    told = likely.likely(experiment)
+    assert list(told) == ["grpo"] and told["grpo"]["seeds"] == [0, 1]
+    cell = told["grpo"]["cells"]["groups"]["math"]
+    assert np.log(cell["tuned_by_base"]["value"]) == pytest.approx(0.1 * np.mean([0, 1, 1, 2])) and cell["items"] == 2
+    assert told["grpo"]["steps"][1]["groups"]["math"]["ratio"] == [1.0]
+    own = told["grpo"]["matched"]["benchmarks"]["add"]
+    base = counts(table_of(root / "base/evaluation"))["add"]
+    wanted = np.mean([pass_at_k(*base[f"add-{n}"], 1) for n in range(2)])
+    assert own["matched"]["first"] == pytest.approx(75.0) and own["k"] == 4 and own["temperature"] == 1.5
+    assert own["first_gap"]["difference"] == pytest.approx(75 - 100 * wanted)
+    assert "reason" in told["grpo"]["matched"]["benchmarks"]["polite"]
+    results = {"likely": told}
+    assert len(list(tables_reach.likely(results))) == 4 and len(list(tables_reach.matched(results))) == 3

@@ -185,6 +185,11 @@ def test_worked_examples_stand_before_the_prompt_as_far_as_they_fit(tiny, tmp_pa
     item = Task(settings, tmp_path, 0, "base", few_shots=True).items[0][0]
     for prompt, response in item.shots:
         assert prompt not in scored and response == f"\\boxed{{{world.evaluate_steps(prompt)[-1][3]}}}"
+    told = configuration(suite=suite | {"shots": 0, "num_fewshot": 2})  # the same before every prompt of every model
+    evaluate(*tiny, told, tmp_path / "told", 5, "arm")
+    said = [(row["prompt"], row["context"], row["response"]) for row in rows(tmp_path / "told")]
+    assert said == [(row["prompt"], row["context"], row["response"]) for row in rows(tmp_path / "shown")]
+    assert [tuple(map(tuple, json.loads(context))) for _, context, _ in said][0] == item.shots
     # without shots the settings are as if there were no such key
     assert finished(configuration(suite=suite | {"shots": 0}), tmp_path / "plain", 0, "base") == plain
     long = configuration(suite=suite | {"shots": 200, "items": 1})

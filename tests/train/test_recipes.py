@@ -198,12 +198,11 @@ def test_a_frozen_base_answers_whatever_the_policy_has_become(chosen, made):
     configuration = chosen("rft", recipe__learning_rate=1e-2)
     trainer, _, rows, _ = made(configuration)
     trainer.reward_funcs = [by_length]
-    prompts = [rows[0]["prompt"]] * 4
-    before = trainer.rollout_func(prompts, trainer)["completion_ids"]
+    before = trainer.sample([rows[0]] * 4, attempt=0)["completion_ids"]
     trainer.train()
     trainer.state.global_step = 0
     assert moved(trainer, configuration) > MOVES
-    assert trainer.rollout_func(prompts, trainer)["completion_ids"] == before
+    assert trainer.sample([rows[0]] * 4, attempt=0)["completion_ids"] == before
 
 
 def test_a_base_may_answer_from_a_folder_and_no_teacher_for_it(chosen, made, answered):

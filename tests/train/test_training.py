@@ -182,13 +182,13 @@ def test_grpo_update_equals_stock_trl_on_the_same_rollouts(configure, tmp_path):
 def test_two_run_seeds_sample_differently_from_equal_weights(configure, tmp_path):
     """On the same prompts; members of a group differ too."""
     _, _, rows, order, *_ = prepared(configure("grpo"), tmp_path)
-    prompts = [rows[int(order[0, 0])]["prompt"]] * 4
+    group = [rows[int(order[0, 0])]] * 4
     found = []
     for seed in (0, 1):
         configuration = configure("grpo", seed=seed)
         model, tokenizer = load(configuration.model.path)
         trainer = policy.build(configuration, model, tokenizer, rows, order, tmp_path, Records(tmp_path, 0))
-        found.append(trainer.rollout_func(prompts, trainer)["completion_ids"])
+        found.append(trainer.sample(group, attempt=0)["completion_ids"])
     assert found[0] != found[1]
     assert len(set(map(tuple, found[0]))) > 1
 
