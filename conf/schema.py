@@ -250,7 +250,7 @@ class Hooks(Section):
 
 
 class Drift(Section):
-    """What is measured of a checkpoint with the base beside it; docs/drift.md says what each measure is."""
+    """What is measured of a checkpoint with the base beside it; docs/method.md says what each measure is."""
 
     measures: Keys = []  # of evaluation.drift.MEASURES; empty: none
     when: list[Moment] = ["save"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.schema import Configuration, Suite
-from launch import estimate, needs
+from launch import drifting, estimate, needs
 from launch.needs import GIB, Sized
 from models import flops, memory
 from models.memory import Precision
@@ -55,7 +55,8 @@ def of(configuration: Configuration) -> list[Cost]:
         held += hardware.processes // hardware.nodes if configuration.served_apart else 0
         found.append(Cost("rollouts", steps * step.generate, _times(rollouts, steps), held))
     found.append(Cost("training", steps * step.train, _times(update_seconds(configuration, model), steps), devices))
-    return [*found, evaluation(configuration, model)]
+    found.append(evaluation(configuration, model))
+    return [*found, drift(configuration, model)] if configuration.drift.measures else found
 
 
 def base_evaluation(configuration: Configuration) -> Cost:
@@ -167,6 +168,20 @@ def evaluation(configuration: Configuration, model: Sized) -> Cost:
     work = sum(count * _evaluation_flops(configuration, model, suite) for suite, count in times)
     waits = [_times(evaluation_seconds(configuration, model, suite, devices), count) for suite, count in times]
     return Cost("evaluation", work, _added(waits), devices)
+
+
+def drift(configuration: Configuration, model: Sized) -> Cost:
+    """Measuring a run's checkpoints with the base beside, by one process while the others wait; the base's samples,
+    which all runs share, are left out."""
+    hardware, count = configuration.hardware, drifting.checkpoints(configuration)
+    asked = drifting.work(configuration, _evaluated(configuration, configuration.suite), lengths(configuration))
+    reading = sum(rows * flops.forward(model.shape, sum(sizes), sizes[1]) for rows, sizes in asked.reads)
+    sampling = sum(rows * _response_flops(model.shape, *sizes) for rows, sizes in asked.samples)
+    peak = hardware.peak_tflops * TERA * configuration.plan.train_utilization
+    waits = [reading / peak if peak else None]
+    widths = needs.numbers(configuration)
+    waits += [written(configuration, model, widths, rows, rows, sizes, True) for rows, sizes in asked.samples]
+    return Cost("drift", count * (reading + sampling), _times(_added(waits), count), hardware.processes)
 
 
 def evaluation_seconds(configuration: Configuration, model: Sized, suite: Suite, devices: int) -> float | None:

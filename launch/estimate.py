@@ -5,6 +5,7 @@ from pathlib import Path
 
 from conf.schema import Configuration, Suite
 from data import suite as suites
+from launch import drifting
 from models import flops
 from models.flops import Shape
 
@@ -77,7 +78,16 @@ def seconds(configuration: Configuration) -> float | None:
     evaluating = sum(
         times * (evaluation_seconds(configuration, suite) or 0.0) for suite, times in scored(configuration)
     )
-    return START_SECONDS + slower * work + evaluating
+    return START_SECONDS + slower * work + evaluating + slower * _drifting(configuration)
+
+
+def _drifting(configuration: Configuration) -> float:
+    """Seconds that measuring drift takes a model whose speeds were measured; reading is a third of training."""
+    usual = usual_lengths(configuration)
+    asked = drifting.work(configuration, (usual[0], round(configuration.suite.max_new_tokens * USUAL_LENGTH)), usual)
+    read, written = (sum(rows * sum(sizes) for rows, sizes in texts) for texts in asked)
+    once = read / (3 * TRAINED_PER_SECOND) + written / GENERATED_PER_SECOND
+    return drifting.checkpoints(configuration) * once
 
 
 def scored(configuration: Configuration) -> list[tuple[Suite, int]]:

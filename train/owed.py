@@ -22,7 +22,8 @@ def make_up(folder: Path, where: tuple[Where, ...]) -> None:
 
     def saved(weights: Path) -> Any:
         check_sealed(weights)
-        return load_configured(configuration, str(weights), read_only=True)[0]
+        with processes.one_at_a_time():
+            return load_configured(configuration, str(weights), read_only=True)[0]
 
     measuring.check(configuration)
     for place, measurements in processes.collected(measuring.owed(configuration, folder, where))[0]:

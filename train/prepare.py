@@ -29,7 +29,8 @@ def prepare(file: Path) -> None:
         from models.loading import load_configured, tokenizer_of
 
         def base() -> Any:
-            return load_configured(configuration, read_only=True)[0]
+            with processes.one_at_a_time():
+                return load_configured(configuration, read_only=True)[0]
 
         measuring.measure(configuration, place, measurements, base, tokenizer_of(configuration))
     if processes.rank() == 0:

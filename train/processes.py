@@ -1,13 +1,16 @@
 """The processes of one run, as torchrun and accelerate number them; a run started plainly is one."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -86,6 +89,18 @@ def together(work: Callable[[], Value]) -> list[Value]:
     if failed:
         raise RuntimeError("; ".join(failed))
     return [one for one, _ in found]  # type: ignore[misc]
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Of this machine's processes one after another: a whole model that each reads passes through host memory."""
+    if count() == 1:
+        yield
+        return
+    name = f"paribus-{os.getuid()}-{os.environ.get('MASTER_PORT', '0')}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # which ends with the process that holds it, however that ends
+        yield
 
 
 def settle(device: str, zero_stage: int) -> None:

@@ -177,7 +177,8 @@ def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:
 
     where = folder / "checkpoints" / checkpoints.name(step)
     check_sealed(where)
-    return load_configured(configuration, str(where), read_only=True)[0]
+    with processes.one_at_a_time():
+        return load_configured(configuration, str(where), read_only=True)[0]
 
 
 def settle(configuration: Configuration, folder: Path, training: bool = True) -> None:

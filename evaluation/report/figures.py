@@ -28,8 +28,9 @@ from evaluation.report.style import (
     STRATEGY_COLORS,
     STYLE,
     UNIT_NAMES,
-    colors,
+    Mark,
     legend,
+    marks,
     panels_of,
 )
 from evaluation.report.training import CURVES
@@ -79,17 +80,18 @@ def gains(results: dict[str, Any]) -> Figure:
     """Greedy gain over the base with its interval: per benchmark, or of many arms per group."""
     if len(results["arms"]) > FEW_ARMS:
         return _gains_by_group(results)
-    names, arms, color = list(results["benchmarks"]), list(results["arms"]), colors(results)
+    names, arms, looks = list(results["benchmarks"]), list(results["arms"]), marks(results)
     figure = Figure(figsize=(8.6, 0.9 + 0.22 * len(names) * max(2, len(arms))), layout="constrained")
     axes = figure.subplots()
     for place, arm in enumerate(arms):
+        color, marker, _ = looks[arm]
         offset = (place - (len(arms) - 1) / 2) * 0.6 / max(1, len(arms))
         for row, name in enumerate(names):
             cell = results["gains"][arm]["benchmarks"][name]["greedy"]
             if cell["low"] is not None:
-                axes.plot([cell["low"], cell["high"]], [row + offset] * 2, color=color[arm], linewidth=1.6, alpha=0.6)
+                axes.plot([cell["low"], cell["high"]], [row + offset] * 2, color=color, linewidth=1.6, alpha=0.6)
             axes.plot(
-                cell["difference"], row + offset, "o", color=color[arm], markersize=5, label=arm if row == 0 else None
+                cell["difference"], row + offset, marker, color=color, markersize=5, label=arm if row == 0 else None
             )
     _rule_off_groups(axes, results)
     axes.axvline(0, color="#374151", linewidth=0.9)
@@ -103,19 +105,19 @@ def gains(results: dict[str, Any]) -> Figure:
 
 def _gains_by_group(results: dict[str, Any]) -> Figure:
     """One panel a group, one row an arm; the group's mean with its interval, and its benchmarks small."""
-    arms, color = list(results["arms"]), colors(results)
+    arms, looks = list(results["arms"]), marks(results)
     figure, panels = panels_of(results["groups"])
     figure.set_figheight(1.0 + 0.3 * len(arms))
     for axes, group in zip(panels, results["groups"], strict=True):
         for row, arm in enumerate(arms):
-            found = results["gains"][arm]
+            found, (color, marker, _) = results["gains"][arm], looks[arm]
             own = [name for name, where in results["benchmarks"].items() if where == group]
             points = [found["benchmarks"][name]["greedy"]["difference"] for name in own]
-            axes.plot(points, [row] * len(points), "o", color=color[arm], markersize=3, alpha=0.35, markeredgewidth=0)
+            axes.plot(points, [row] * len(points), marker, color=color, markersize=3, alpha=0.35, markeredgewidth=0)
             cell = found["groups"][group]["greedy"]
             if cell["low"] is not None:
-                axes.plot([cell["low"], cell["high"]], [row] * 2, color=color[arm], linewidth=1.8)
-            axes.plot(cell["difference"], row, "o", color=color[arm], markersize=6)
+                axes.plot([cell["low"], cell["high"]], [row] * 2, color=color, linewidth=1.8)
+            axes.plot(cell["difference"], row, marker, color=color, markersize=6)
         axes.axvline(0, color="#374151", linewidth=0.9)
         axes.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(arms)), arms)
@@ -136,7 +138,7 @@ def steps(results: dict[str, Any]) -> Figure | None:
     if not results["steps"]:
         return None
     figure, panels = panels_of(results["groups"])
-    color = colors(results)
+    looks = marks(results)
     for axes, group in zip(panels, results["groups"], strict=True):
         axes.axhline(
             results["steps"][next(iter(results["arms"]))][0]["greedy"][group][0],
@@ -147,9 +149,9 @@ def steps(results: dict[str, Any]) -> Figure | None:
         for arm, runs in results["steps"].items():
             if len(runs) > 1:
                 for run in runs:
-                    axes.plot(run["steps"], run["greedy"][group], color=color[arm], alpha=0.3, linewidth=0.9)
+                    axes.plot(run["steps"], run["greedy"][group], color=looks[arm].color, alpha=0.3, linewidth=0.9)
             at = _mean_curve(runs, group)
-            axes.plot(list(at), list(at.values()), "o-", color=color[arm], linewidth=1.9, markersize=4, label=arm)
+            axes.plot(list(at), list(at.values()), **looks[arm]._asdict(), linewidth=1.9, markersize=4, label=arm)
         _end_of_budget(axes, results)
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
@@ -176,7 +178,7 @@ def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
 
 def training(results: dict[str, Any]) -> Figure | None:
     """What each step logged: mean over seeds, and a band over them where the arms are few."""
-    found, color = results["training"], colors(results)
+    found, looks = results["training"], marks(results)
     if not found:
         return None
     figure = Figure(figsize=(8.6, 2.4 * -(-len(found) // 3) + 0.5), layout="constrained")
@@ -184,10 +186,11 @@ def training(results: dict[str, Any]) -> Figure | None:
     for axes, (metric, arms) in zip(panels, found.items(), strict=False):
         axes.set_title(CURVES[metric], loc="left", fontweight="bold")
         for arm, curve in arms.items():
-            axes.plot(curve["steps"], curve["mean"], color=color[arm], linewidth=1.3, label=arm)
+            look = {"color": looks[arm].color, "linestyle": looks[arm].linestyle}
+            axes.plot(curve["steps"], curve["mean"], **look, linewidth=1.3, label=arm)
             if len(results["arms"]) <= FEW_ARMS:
                 axes.fill_between(
-                    curve["steps"], curve["low"], curve["high"], color=color[arm], alpha=0.18, linewidth=0
+                    curve["steps"], curve["low"], curve["high"], color=looks[arm].color, alpha=0.18, linewidth=0
                 )
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -207,7 +210,7 @@ def spending(results: dict[str, Any]) -> Figure | None:
     units = [unit for unit in UNIT_NAMES if all(None not in run["spent"][unit] for run in runs)]
     if not runs or not units:
         return None
-    groups, color = results["groups"], colors(results)
+    groups, looks = results["groups"], marks(results)
     figure = Figure(figsize=(2.7 * len(units), 2.1 * len(groups) + 0.6), layout="constrained")
     panels = figure.subplots(len(groups), len(units), sharex="col", sharey=True, squeeze=False)
     for row, group in zip(panels, groups, strict=True):
@@ -215,7 +218,7 @@ def spending(results: dict[str, Any]) -> Figure | None:
         row[0].set_ylabel("greedy score (%)")
         for axes, unit in zip(row, units, strict=True):
             for arm, own in results["steps"].items():
-                _spending_curves(axes, own, group, unit, color[arm], arm)
+                _spending_curves(axes, own, group, unit, looks[arm], arm)
             axes.set_ylim(0, 102)
     for axes, unit in zip(panels[-1], units, strict=True):
         axes.set_xlabel(UNIT_NAMES[unit])
@@ -225,18 +228,19 @@ def spending(results: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def _spending_curves(axes: Axes, runs: list[dict[str, Any]], group: str, unit: str, color: str, arm: str) -> None:
+def _spending_curves(axes: Axes, runs: list[dict[str, Any]], group: str, unit: str, look: Mark, arm: str) -> None:
     """Each seed thin, their mean by number of checkpoint thick, and the mean again where targets count in."""
     for run in runs if len(runs) > 1 else ():
-        axes.plot(run["spent"][unit], run["greedy"][group], color=color, alpha=0.3, linewidth=0.9)
+        axes.plot(run["spent"][unit], run["greedy"][group], color=look.color, alpha=0.3, linewidth=0.9)
     places = range(min(len(run["steps"]) for run in runs))
-    for name, style in (("spent", "o-"), ("spent_with_targets", "--")):
+    for name in ("spent", "spent_with_targets"):
         points = [[(run[name][unit][n], run["greedy"][group][n]) for run in runs] for n in places]
         whole = [point for point in points if not any(None in pair for pair in point)]
         x, y = ([sum(pair[k] for pair in point) / len(point) for point in whole] for k in (0, 1))
         if name == "spent" or any(run[name][unit] != run["spent"][unit] for run in runs):
             label = arm if name == "spent" else f"{arm}, with its targets"
-            axes.plot(x, y, style, color=color, linewidth=1.8, markersize=3.5, label=label)
+            drawn = look._asdict() if name == "spent" else {"color": look.color, "linestyle": ":"}
+            axes.plot(x, y, **drawn, linewidth=1.8, markersize=3.5, label=label)
 
 
 def strategies(results: dict[str, Any]) -> Figure | None:
@@ -268,14 +272,14 @@ def skills(results: dict[str, Any]) -> Figure | None:
         return None
     names = list(next(iter(found["steps"].values()))[0]["skills"])
     figure, panels = panels_of(names, {name: name.replace("_", " ").capitalize() for name in names})
-    color = colors(results)
+    looks = marks(results)
     for axes, name in zip(panels, names, strict=True):
         axes.axhline(found["profiles"]["base"]["skills"][name]["score"], color=BASE_COLOR, linewidth=1, linestyle="--")
         for arm, runs in found["steps"].items():
             for run in runs if len(runs) > 1 else ():
-                axes.plot(run["steps"], run["skills"][name], color=color[arm], alpha=0.3, linewidth=0.9)
+                axes.plot(run["steps"], run["skills"][name], color=looks[arm].color, alpha=0.3, linewidth=0.9)
             at = _mean_curve([{"steps": run["steps"], "greedy": run["skills"]} for run in runs], name)
-            axes.plot(list(at), list(at.values()), "o-", color=color[arm], linewidth=1.9, markersize=4, label=arm)
+            axes.plot(list(at), list(at.values()), **looks[arm]._asdict(), linewidth=1.9, markersize=4, label=arm)
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("greedy score (%)")

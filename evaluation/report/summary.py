@@ -36,6 +36,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
     steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
+    suites = beside.suites(experiment)
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
         "experiment": experiment.name,
@@ -75,7 +76,8 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "front": front(experiment, pairs),
         "explorer": explorer(experiment, benchmarks),
         "suite": _suite(experiment),
-        "suites": beside.suites(experiment),
+        "suites": suites,
+        "transfer_suites": transfer.beside(experiment, suites),
         "functions": beside.functions(experiment),
         "skills": profiles.profiles(experiment, gains),
         "representation": representation(experiment),
@@ -83,6 +85,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "gradient_norms": gradient_norms(experiment),
         "failed": experiment.failed,
         "audit": experiment.audit,
+        "gate": None,  # judged later, where one is asked for
         "packages": packages(experiment),
         "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }

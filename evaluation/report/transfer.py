@@ -34,11 +34,25 @@ def transfer(experiment: Experiment, benchmarks: Mapping[str, str]) -> dict[str,
     `ti` is None where it is undefined, and where it is unbounded: `reason` says which. `point` is the ratio that is not
     shown then. `interval` is over seeds and items from three seeds on, `over_items` of these checkpoints alone.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for arm, runs in experiment.arms.items():
-        models = [run.last for run in runs]
-        found[arm] = {measure: _forms(experiment.base, models, benchmarks, measure) for measure in MEASURES}
+    lasts = {arm: [run.last for run in runs] for arm, runs in experiment.arms.items()}
+    return _transfer(experiment.base, lasts, benchmarks)
+
+
+def beside(experiment: Experiment, suites: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Further suite -> the same as `transfer` and `flagged`, of those that all models have and that ask for math."""
+    found = {}
+    for name, own in suites.items():
+        if MATH in own["groups"]:
+            lasts = {arm: [run.last.suites[name] for run in runs] for arm, runs in experiment.arms.items()}
+            told = _transfer(experiment.base.suites[name], lasts, own["benchmarks"])
+            found[name] = {"arms": told, "carried": flagged(own["gains"], own["benchmarks"])}
     return found
+
+
+def _transfer(
+    base: Evaluation, lasts: Mapping[str, Sequence[Evaluation]], benchmarks: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    return {arm: {m: _forms(base, models, benchmarks, m) for m in MEASURES} for arm, models in lasts.items()}
 
 
 def flagged(gains: Mapping[str, Any], benchmarks: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:

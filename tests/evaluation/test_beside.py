@@ -7,6 +7,7 @@ import pytest
 from conf.files import read_json, write_json
 from tests.evaluation.folders import skill, write_evaluation, write_experiment, write_page
 
+SUMS = {"sums": "math", "chess": "other_reasoning"}
 MORE = {"chess": "other_reasoning", "manners": "non_reasoning"}
 
 
@@ -18,6 +19,7 @@ def test_suites_functions_and_failures_are_shown(tmp_path):
     root = write_experiment(tmp_path / "tiny", seeds=(0, 1))
     for number, folder in enumerate(evaluations(root)):
         write_evaluation(folder / "suites/more", 40, skill(0, 0.2 + 0.1 * number, 0.5), number, benchmarks=MORE)
+        write_evaluation(folder / "suites/sums", 40, skill(0.1 + 0.2 * (number > 0), 0.3, 0), number, benchmarks=SUMS)
         (folder / "functions/own.drift").mkdir(parents=True)
         write_json(folder / "functions/own.drift/result.json", {"step": 40, "values": {"far": number}, "seconds": 2.0})
         write_json(
@@ -31,6 +33,9 @@ def test_suites_functions_and_failures_are_shown(tmp_path):
     page = write_page(root)
     results = read_json(root / "report/results.json")
     own = results["suites"]["more"]
+    assert list(results["transfer_suites"]) == ["sums"] and "On the further suite sums" in page  # `more` has no math
+    found = results["transfer_suites"]["sums"]["arms"]["grpo"]["greedy"]["none"]
+    assert found["index"]["math"] > 0 and found["seeds"] == 2
     scored = {label: own["scores"][label]["benchmarks"]["chess"]["greedy"]["score"] for label in own["scores"]}
     for arm in ("sft", "grpo"):
         assert (
@@ -43,7 +48,7 @@ def test_suites_functions_and_failures_are_shown(tmp_path):
     assert results["failed"] == [{"where": "grpo/seed-1", **failure}]
     assert "Suite more" in page and "Measurements that failed: 1" in page and "<script>alert" not in page
     rows = list(csv.DictReader((root / "report/tables/suites.csv").open()))
-    assert {row["suite"] for row in rows} == {"more"} and any(row["name"] == "manners" for row in rows)
+    assert {row["suite"] for row in rows} == {"more", "sums"} and any(row["name"] == "manners" for row in rows)
     assert all(one["evaluation_seconds"] == 3.0 for one in results["budgets"])
 
 

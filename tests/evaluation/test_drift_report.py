@@ -10,7 +10,7 @@ import pytest
 
 from conf.files import write_json
 from evaluation import tokens
-from evaluation.report import results_of
+from evaluation.report import write_results
 from evaluation.report.draw_distance import distance
 from evaluation.report.draw_tokens import tokens_steps, words
 from evaluation.report.page import render
@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return json.loads(json.dumps(results_of(folder), allow_nan=False))
+    return json.loads(json.dumps(write_results(folder), allow_nan=False))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_tables(results, tmp_path):
 
 def test_without_measures_there_is_no_section_and_with_damaged_ones_it_is_said(folder, tmp_path):
     bare = write_experiment(tmp_path / "bare")
-    without = results_of(bare)
+    without = write_results(bare)
     assert without["distance"] == {} and without["tokens"] == {}
     text = render(without, {})
     assert 'id="tokens"' not in text and 'href="#distance"' not in text
@@ -149,7 +149,7 @@ def test_without_measures_there_is_no_section_and_with_damaged_ones_it_is_said(f
         (place / "step-000020/drift" / name).mkdir(parents=True)
         write_json(place / "step-000020/drift" / name / "result.json", {"values": values, "seconds": 0})
     (place / "step-000040/drift/tokens" / tokens.FILE).unlink()
-    found = results_of(bare)
+    found = write_results(bare)
     assert [point["step"] for point in found["distance"]["points"]] == [40]
     assert (
         "sft, seed 0, step 20" in found["distance"]["lacking"]

@@ -7,7 +7,7 @@ import pytest
 from conf.files import write_json
 from evaluation.published import tables
 from evaluation.report import reproduced as made
-from evaluation.report.read import read_experiment
+from evaluation.report.read import Evaluation, read_experiment
 from evaluation.report.reproduce_page import write
 from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_run
 
@@ -123,3 +123,29 @@ def test_the_page_and_its_tables_hold_the_rows_and_escape_names(other):
     listed = list(csv.DictReader((page.parent / "tables/reproduce.csv").open()))
     assert len(listed) == len(rows) and listed[0]["table"] == "scores"
     assert (page.parent / "tables/reproduce_order.csv").is_file()
+
+
+def test_benchmarks_are_graded_as_published(tmp_path):
+    """By the published extractor; the mean of samples where there are any; HeadQA by likelihood."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from evaluation.report.as_published import as_graded
+
+    def answer(benchmark, item, sample, outcome, paper):
+        about = {"benchmark": benchmark, "group": "math", "item": item, "sample": sample}
+        return about | {"outcome": outcome, "paper": paper}
+
+    rows = [answer("math500", "1", sample, "right", paper) for sample, paper in enumerate(("right", "wrong", "right"))]
+    rows += [answer("coqa", "1", 0, "right", "wrong"), answer("own", "1", 0, "right", "wrong")]
+    rows += [answer("headqa", item, 0, "wrong", None) for item in "12"]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "items.parquet")
+    weighed = [("1", 0, True, -1.0), ("1", 1, False, -2.0), ("2", 0, True, -3.0), ("2", 1, False, -2.0)]
+    names = ("item", "choice", "right", "logp")
+    table = [{"benchmark": "headqa", **dict(zip(names, row, strict=True))} for row in weighed]
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "likelihood.parquet")
+    write_json(tmp_path / "scores.json", {})
+    found = as_graded(Evaluation(tmp_path, {"benchmarks": {}}))
+    assert found["math500"] == {"1": 0.5}  # of the two samples, not the greedy one
+    assert found["coqa"] == {"1": 0.0} and found["own"] == {"1": 1.0}
+    assert found["headqa"] == {"1": 1.0, "2": 0.0}

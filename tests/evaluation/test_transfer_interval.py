@@ -124,6 +124,6 @@ def test_the_relative_form_is_covered_as_said():
 @pytest.mark.slow
 def test_what_does_not_hold_is_known():
     """Sigma of the model's own gains takes noise for spread: its indices are too small where gains hardly differ."""
-    alike = CLEAR | {"non_reasoning": [(0.7, 0.05, 0.1)] * 4}
+    alike = CLEAR | {"non_reasoning": [(0.7, 0.05, loss) for loss in (0.1, 0.11, 0.12, 0.13)]}
     held = covered(alike, 1, 0.0, 100, scale="per_model")
     assert held["index", "non_reasoning"] < 0.85

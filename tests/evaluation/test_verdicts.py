@@ -13,7 +13,7 @@ from evaluation.report.answer import shown
 from evaluation.report.page import signed
 from evaluation.report.read import read_experiment
 from evaluation.rounding import fixed
-from tests.evaluation.folders import BENCHMARKS, write_experiment, write_page
+from tests.evaluation.folders import BENCHMARKS, skill, write_evaluation, write_experiment, write_page, write_run
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -79,3 +79,39 @@ def test_every_headline_names_its_conditions_and_is_the_tables_number(made):
             assert part in headline
         assert "chosen by no sweep: it may explain any difference" in headline and "not audited" in headline
     assert text.index("What each arm gained, lost and cost") < text.index("Greedy group score at each")
+
+
+def test_transfer_is_told_in_every_form_with_its_basis(made):
+    seeds, root, page, results = made
+    for forms in (results["transfer"]["grpo"][measure] for measure in ("greedy", "sampled")):
+        assert list(forms) == ["signed_root", "none", "published", "relative"]
+        for found in forms.values():
+            assert found["seeds"] == seeds and found["over_seeds"] == (seeds == 3)
+            assert (found["interval"] == found["over_items"]) == (seeds == 1)
+            bounds = found["interval"]["index"]["math"]
+            assert bounds["low"] < found["index"]["math"] < bounds["high"]
+    steps = results["transfer_steps"]["grpo"]
+    assert steps["steps"] == [20, 40] and steps["seeds"] == seeds
+    head = results["transfer"]["grpo"]["greedy"]["none"]
+    assert steps["cells"]["non_reasoning"][-1]["index"] == head["index"]["non_reasoning"]
+    assert steps["spent"]["prompts"] == [480, 960]
+    rows = list(csv.DictReader((root / "report/tables/transfer_steps.csv").open()))
+    assert len(rows) == 2 * 2 * 3 and {row["spent_prompts"] for row in rows} == {"480.0", "960.0"}
+    assert ("of these checkpoints only" in page.split('id="transfer"')[1][:20000]) == (seeds == 1)
+
+
+def test_a_ti_without_a_math_gain_is_no_number(tmp_path):
+    """An arm as the base on math, that loses elsewhere."""
+    root = tmp_path / "still"
+    write_evaluation(root / "base" / "evaluation", 0, skill(0.5, 0.6, 0.9), 0)
+    for seed in (0, 1, 2):
+        write_run(root, "sft", seed, {20: skill(0.54, 0.6, 0.3)})
+    page = write_page(root).replace("&#39;", "'")
+    found = read_json(root / "report/results.json")["transfer"]["sft"]["greedy"]["none"]
+    bounds = found["interval"]["index"]["math"]
+    assert bounds["low"] < 0 < found["index"]["math"] < bounds["high"]
+    assert found["ti"]["non_reasoning"] is None and found["reason"]["non_reasoning"].startswith("unbounded")
+    assert found["point"]["non_reasoning"] < -100 and found["interval"]["ti"]["non_reasoning"]["low"] is None
+    first, section = (page.split(f'id="{name}"')[1].split("<h2")[0] for name in ("answer", "transfer"))
+    ratio = f"{found['point']['non_reasoning']:.1f}".lstrip("-")
+    assert all("unbounded" in part and ratio not in part for part in (first, section))

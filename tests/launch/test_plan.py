@@ -169,3 +169,15 @@ def test_further_suites_are_counted_as_often_as_they_are_scored():
         share = times * 50 / (saves * 100)  # 50 of 100 items, with as many samples
         assert more.flops == pytest.approx(plain.flops * (1 + share))
         assert more.seconds == pytest.approx(plain.seconds * (1 + share), rel=0.1)
+
+
+def test_what_drift_takes_is_counted_where_it_is_asked_for():
+    model = needs.sized("model.path", compose([PAIR]).model.path)
+    found = {one.name: one for one in costs.of(compose([PAIR]))}
+    assert "drift" not in {one.name for one in costs.of(compose([PAIR, "drift.measures=[]"]))}
+    halved = compose([PAIR, "drift.measures=[tokens]", "drift.tokens_items=50"])
+    whole = compose([PAIR, "drift.measures=[tokens]"])
+    assert costs.drift(halved, model).flops == pytest.approx(costs.drift(whole, model).flops / 2)
+    assert 0 < costs.drift(whole, model).seconds < found["drift"].seconds
+    at_end = compose([PAIR, "drift.when=[end]"])
+    assert costs.drift(at_end, model).flops == pytest.approx(found["drift"].flops / 4)

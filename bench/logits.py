@@ -1,0 +1,70 @@
+"""Memory of comparing two models token by token at a vocabulary of 152 thousand: beyond the weights, as the process's
+peak, in a process of its own, on random states and heads. `python -m bench.logits WAY WIDTH TOKENS` is one of them."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.nn.functional import linear
+
+from bench import Figure
+from models.comparing import compare_states
+
+VOCABULARY, TOKENS = 151_936, 4096  # Qwen3's; the tokens of one long response
+WIDTHS = (1024, 5120)  # hidden sizes of Qwen3 0.6B and 14B
+SHORT = 512  # tokens on which the plain way is tried, for it takes 12 GB at TOKENS
+WANTED = 1.2e9  # bytes
+GIGA = 1e9
+
+
+def figures() -> Iterator[Figure]:
+    """Ours at every width; and how often as much the plain way takes, on fewer tokens."""
+    for width in WIDTHS:
+        name = f"peak beyond the weights, {TOKENS} tokens, vocabulary {VOCABULARY}, width {width}"
+        yield Figure(name, peak("pieces", width, TOKENS) / GIGA, WANTED / GIGA, "GB", False)
+    plain, ours = (peak(way, WIDTHS[0], SHORT) for way in ("plain", "pieces"))
+    told = f"{plain / GIGA:.1f} GB against {ours / GIGA:.1f} on {SHORT} tokens"
+    yield Figure(f"times less than all logits at once, {told}", plain / ours, 1, "times", True)
+
+
+def peak(way: str, width: int, tokens: int) -> float:
+    """Bytes that the process held at the most, less what it held with the weights."""
+    asked = [sys.executable, "-m", "bench.logits", way, str(width), str(tokens)]
+    return float(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+
+
+def measured(way: str, width: int, tokens: int) -> float:
+    """Both models share one head, which is weights; what is in the peak beside it is states and logits."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.empty(VOCABULARY, width).normal_(std=width**-0.5, generator=generator)
+    chosen = torch.randint(VOCABULARY, (tokens,), generator=generator)
+    before = _held()
+    base, tuned = (torch.empty(tokens, width).normal_(generator=generator) for _ in range(2))
+    with torch.no_grad():
+        if way == "plain":
+            _plain(linear(base, weight), linear(tuned, weight), chosen)
+        else:
+            compare_states(base, tuned, lambda own: linear(own, weight), lambda own: linear(own, weight), chosen)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0 - before
+
+
+def _plain(base: torch.Tensor, tuned: torch.Tensor, chosen: torch.Tensor) -> None:
+    """As it is written where memory is no matter: all logits, all log-probabilities."""
+    before, now = base.log_softmax(-1), tuned.log_softmax(-1)
+    (now.exp() * (now - before)).sum(-1)
+    (before.exp() * (before - now)).sum(-1)
+    for logits in (base, tuned):
+        (logits > logits.gather(1, chosen[:, None])).sum(1)
+
+
+def _held() -> float:
+    """Bytes in memory now; that they are the most so far is the caller's to see to."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return float(pages * resource.getpagesize())
+
+
+if __name__ == "__main__":
+    print(measured(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
