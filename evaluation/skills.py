@@ -34,11 +34,12 @@ class Answers:
     pairs: list[twins.Pair] = field(default_factory=list)
 
 
-def answers(columns: Columns) -> dict[str, Answers]:
-    """Form -> answers; empty where no item says which skill it is of. What could not be scored is left out."""
+def answers(columns: Columns, grade: str = "outcome") -> dict[str, Answers]:
+    """Form -> answers by the column `grade`; empty where no item says which skill it is of. What could not be scored is
+    left out."""
     found: dict[str, Answers] = {}
     parsed: dict[str, Labels] = {}
-    rows = zip(*(columns[name] for name in ("item", "labels", "sample", "outcome")), strict=True)
+    rows = zip(*(columns[name] for name in ("item", "labels", "sample", grade)), strict=True)
     for item, written, sample, outcome in rows:
         labels = parsed.setdefault(written, json.loads(written or "{}"))
         if sample == GREEDY and "skill" in labels and outcome != "unscorable":
@@ -66,11 +67,20 @@ def profile(seeds: Sequence[Answers]) -> dict[str, Any]:
     for pair in own.pairs:
         by_change.setdefault(own.labels[pair[0]]["change"], []).append(pair)
     right = [{item: value == 1.0 for item, value in one.right.items()} for one in seeds]
-    return {name: {key: _score(cells) for key, cells in _cells(own, by).items()} for name, by in BY.items()} | {
+    return {name: _scored(own, by) for name, by in BY.items()} | {
         "spread": _spread(own),
         "parts": _parts(seeds),
         "twins": {change: twins.agreement(chosen, right) for change, chosen in by_change.items()},
     }
+
+
+def by_skill(seeds: Sequence[Answers]) -> dict[str, dict[str, Any]]:
+    """Of one model, over its seeds: each skill's score in percent with its interval."""
+    return _scored(mean(seeds), BY["skills"])
+
+
+def _scored(own: Answers, by: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    return {key: _score(cells) for key, cells in _cells(own, by).items()}
 
 
 def mean(seeds: Sequence[Answers]) -> Answers:

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reach import bin_names
-from evaluation.report.style import FEW_ARMS, GROUP_NAMES, colors, legend, panels_of
+from evaluation.report.style import BASE_COLOR, FEW_ARMS, GROUP_NAMES, Mark, legend, marks, panels_of
 
-MARKERS = "os^DvP*X<>hd"
 BASE = "base"
 Draw = Callable[[dict[str, Any]], Figure | None]
 ALONG = {"first": "pass@1 (%)", "last": "pass@k, largest k (%)", "efficiency": "Δ_SE (points)"}
@@ -32,28 +31,26 @@ def name_of(name: str, suite: Mapping[str, Any]) -> str:
 
 
 def _of(place: int, draw: Callable[..., Figure | None], results: dict[str, Any]) -> Figure | None:
-    return draw(results["reach"][place], colors(results))
+    return draw(results["reach"][place], marks(results))
 
 
-def curves(suite: dict[str, Any], color: dict[str, str]) -> Figure:
+def curves(suite: dict[str, Any], looks: dict[str, Mark]) -> Figure:
     """pass@k against k with the 95% band where the models are few; a cross where the base comes to lie above; dotted,
     what the base's answers to other items would get right."""
     figure, panels = panels_of(suite["groups"])
     few = len(suite["arms"]) <= FEW_ARMS
     for axes, group in zip(panels, suite["groups"], strict=True):
-        for place, (label, own) in enumerate(suite["curves"].items()):
+        for label, own in suite["curves"].items():
             points = own["groups"][group]
             ks, values, low, high = ([one[key] for one in points] for key in ("k", "value", "low", "high"))
-            style = "--" if label == BASE else "-"
-            marker = "." if label == BASE else MARKERS[(place - 1) % len(MARKERS)]
-            axes.plot(ks, values, marker=marker, markersize=3.5, color=color[label], label=label, linestyle=style)
+            axes.plot(ks, values, **looks[label]._asdict(), markersize=4, linewidth=1.4, label=label)
             if few:
-                axes.fill_between(ks, low, high, color=color[label], alpha=0.15, linewidth=0)
-        _crossovers(axes, suite, group, color)
+                axes.fill_between(ks, low, high, color=looks[label].color, alpha=0.15, linewidth=0)
+        _crossovers(axes, suite, group, looks)
         if suite["guessing"]["groups"][group]:
             ks = [one["k"] for one in suite["curves"][BASE]["groups"][group]]
             guessed = suite["guessing"]["groups"][group]
-            axes.plot(ks, guessed, ":", color=color[BASE], linewidth=1.2, label="answers to other items")
+            axes.plot(ks, guessed, ":", color=BASE_COLOR, linewidth=1.2, label="answers to other items")
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("k")
@@ -63,16 +60,16 @@ def curves(suite: dict[str, Any], color: dict[str, str]) -> Figure:
     return figure
 
 
-def _crossovers(axes: Axes, suite: dict[str, Any], group: str, color: dict[str, str]) -> None:
+def _crossovers(axes: Axes, suite: dict[str, Any], group: str, looks: dict[str, Mark]) -> None:
     base = suite["curves"][BASE]["groups"][group]
     for arm, own in suite["arms"].items():
         k = own["groups"][group]["crossover"]["k"]
         if k is not None and k > 1:
             height = np.interp(np.log2(k), np.log2([one["k"] for one in base]), [one["value"] for one in base])
-            axes.plot(k, height, "x", color=color[arm], markersize=9, markeredgewidth=2, zorder=4)
+            axes.plot(k, height, "x", color=looks[arm].color, markersize=9, markeredgewidth=2, zorder=4)
 
 
-def histogram(suite: dict[str, Any], color: dict[str, str]) -> Figure:
+def histogram(suite: dict[str, Any], looks: dict[str, Mark]) -> Figure:
     """Share of items by their share of right samples, in the published bins; those that no share falls into, as with
     few samples, are passed over."""
     figure, panels = panels_of(suite["groups"])
@@ -80,19 +77,9 @@ def histogram(suite: dict[str, Any], color: dict[str, str]) -> Figure:
     every = np.array([shares for own in suite["histogram"].values() for shares in own.values()])
     there = np.flatnonzero(every.any(axis=0))
     for axes, group in zip(panels, suite["groups"], strict=True):
-        for place, (label, own) in enumerate(suite["histogram"].items()):
-            style = "--" if label == BASE else "-"
-            marker = "." if label == BASE else MARKERS[(place - 1) % len(MARKERS)]
-            axes.plot(
-                there,
-                np.array(own[group])[there],
-                marker=marker,
-                markersize=3.5,
-                linewidth=1.2,
-                color=color[label],
-                label=label,
-                linestyle=style,
-            )
+        for label, own in suite["histogram"].items():
+            shares = np.array(own[group])[there]
+            axes.plot(there, shares, **looks[label]._asdict(), markersize=4, linewidth=1.2, label=label)
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
         axes.set_xlabel("right samples of an item (%)")
         axes.set_ylim(bottom=0)
@@ -101,7 +88,7 @@ def histogram(suite: dict[str, Any], color: dict[str, str]) -> Figure:
     return figure
 
 
-def along(suite: dict[str, Any], color: dict[str, str]) -> Figure | None:
+def along(suite: dict[str, Any], looks: dict[str, Mark]) -> Figure | None:
     """pass@1, pass@k and the sampling-efficiency gap against step: the mean over seeds, single seeds thin."""
     if not any(len(_steps(run)) > 2 for runs in suite["steps"].values() for run in runs):
         return None
@@ -111,8 +98,8 @@ def along(suite: dict[str, Any], color: dict[str, str]) -> Figure | None:
     for row, (key, title) in zip(panels, ALONG.items(), strict=True):
         row[0].set_ylabel(title)
         for axes, group in zip(row, groups, strict=True):
-            for place, (arm, runs) in enumerate(suite["steps"].items()):
-                _line(axes, runs, group, key, color[arm], MARKERS[place % len(MARKERS)], arm)
+            for arm, runs in suite["steps"].items():
+                _line(axes, runs, group, key, looks[arm], arm)
     for axes, group in zip(panels[0], groups, strict=True):
         axes.set_title(GROUP_NAMES.get(group, group), loc="left", fontweight="bold")
     for axes in panels[-1]:
@@ -127,11 +114,11 @@ def _steps(run: Mapping[str, Any]) -> list[int]:
     return [step for step, value in zip(run["steps"], first, strict=True) if value is not None]
 
 
-def _line(axes: Axes, runs: list[dict[str, Any]], group: str, key: str, color: str, marker: str, arm: str) -> None:
+def _line(axes: Axes, runs: list[dict[str, Any]], group: str, key: str, look: Mark, arm: str) -> None:
     tables = [dict(zip(run["steps"], run["groups"][group][key], strict=True)) for run in runs]
     tables = [{step: value for step, value in table.items() if value is not None} for table in tables]
     for table in tables if len(tables) > 1 else ():
-        axes.plot(list(table), list(table.values()), color=color, alpha=0.3, linewidth=0.9)
+        axes.plot(list(table), list(table.values()), color=look.color, alpha=0.3, linewidth=0.9)
     shared = [step for step in tables[0] if all(step in table for table in tables)]
     means = [float(np.mean([table[step] for table in tables])) for step in shared]
-    axes.plot(shared, means, marker=marker, markersize=4, linewidth=1.8, color=color, label=arm)
+    axes.plot(shared, means, **look._asdict(), markersize=4, linewidth=1.8, label=arm)

@@ -165,8 +165,13 @@ def _end_of_budget(axes: Axes, results: dict[str, Any]) -> None:
     beyond = {(run["end"], arm) for arm, runs in results["steps"].items() for run in runs if run["beyond"]}
     ends = {end for end, _ in beyond}
     for end, arm in sorted(beyond):
-        shade = "#374151" if len(ends) == 1 else colors(results)[arm]
+        shade = "#374151" if len(ends) == 1 else marks(results)[arm].color
         axes.axvline(end, color=shade, linewidth=0.9, linestyle=(0, (2, 2)))
+
+
+def _collapses(run: dict[str, Any], skill: str) -> list[int]:
+    """Places of the steps at which the skill had collapsed."""
+    return [place for place, collapsed in enumerate(run["collapsed"]) if skill in collapsed]
 
 
 def _mean_curve(runs: list[dict[str, Any]], group: str) -> dict[int, float]:
@@ -278,6 +283,9 @@ def skills(results: dict[str, Any]) -> Figure | None:
         for arm, runs in found["steps"].items():
             for run in runs if len(runs) > 1 else ():
                 axes.plot(run["steps"], run["skills"][name], color=looks[arm].color, alpha=0.3, linewidth=0.9)
+            fallen = [(run["steps"][n], run["skills"][name][n]) for run in runs for n in _collapses(run, name)]
+            places = list(zip(*fallen, strict=True)) if fallen else [(), ()]
+            axes.plot(*places, "x", color=looks[arm].color, markersize=9, zorder=4)
             at = _mean_curve([{"steps": run["steps"], "greedy": run["skills"]} for run in runs], name)
             axes.plot(list(at), list(at.values()), **looks[arm]._asdict(), linewidth=1.9, markersize=4, label=arm)
         axes.set_xlabel("step")

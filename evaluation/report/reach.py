@@ -16,7 +16,7 @@ from evaluation.reach import Counted
 from evaluation.report import budgets
 from evaluation.report.read import Evaluation, Experiment, Run
 from evaluation.scores import GREEDY
-from evaluation.statistics import Array
+from evaluation.statistics import Array, wilson
 
 BASE = "base"
 ENOUGH = 0.9  # of a benchmark's items that must have k scorable samples in every model, for k to be shown
@@ -205,7 +205,11 @@ def _first(counted: Counted) -> Counted:
 
 
 def gap(gaps: Sequence[Array]) -> dict[str, float]:
-    """Points with their 95% interval, from differences [S, I] a benchmark."""
+    """Points with their 95% interval, from differences [S, I] a benchmark. Where none differs it would know no doubt:
+    there as many points either way as Wilson's interval leaves to items that differ."""
+    if not any(one.any() for one in gaps):
+        doubt = 100 * wilson(0, sum(one.shape[1] for one in gaps))[1]
+        return {"difference": 0.0, "low": -doubt, "high": doubt}
     found = difference(gaps)
     return {key: 100 * float(getattr(found, key)) for key in ("difference", "low", "high")}
 

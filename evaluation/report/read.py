@@ -16,9 +16,11 @@ from conf.schema import Configuration
 from data import skills as natural
 from data.skills import tiny
 from evaluation import skills
+from evaluation.modes import AWARE
 from evaluation.report import alike, intact
 from evaluation.report.intact import Told
 from evaluation.scores import GREEDY, ItemScores, item_scores
+from evaluation.skills import Answers
 from evaluation.spending import last_step
 
 SCORED = ("benchmark", "group", "item", "sample", "outcome")
@@ -103,14 +105,23 @@ class Evaluation:
         return item_scores(self.table(SCORED))
 
     @cached_property
-    def skills(self) -> dict[str, skills.Answers]:
+    def skills(self) -> dict[str, Answers]:
         """Answers to the skills' items by their form, of this suite and of further ones; empty where it has none."""
-        found: dict[str, skills.Answers] = {}
+        return self._answers("outcome")
+
+    @cached_property
+    def abilities(self) -> dict[str, Answers]:
+        """The same by the grade that reads any clear statement of the answer; without what has no such grade."""
+        return self._answers(AWARE)
+
+    def _answers(self, grade: str) -> dict[str, Answers]:
+        found: dict[str, Answers] = {}
+        columns = [*(name for name in skills.COLUMNS if name != "outcome"), grade]
         for one in (*self.suites.values(), self):
             names = [name for name in one.scores["benchmarks"] if name in natural.BENCHMARKS | tiny.BENCHMARKS]
-            if names:
+            if names and grade in pq.read_schema(one.folder / "items.parquet").names:
                 only = [("benchmark", "in", names), ("sample", "=", GREEDY)]
-                found |= skills.answers(one.table(skills.COLUMNS, only).to_pydict())
+                found |= skills.answers(one.table(columns, only).to_pydict(), grade)
         return found
 
     def greedy_responses(self) -> dict[tuple[str, str], dict[str, Any]]:

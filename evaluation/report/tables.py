@@ -88,14 +88,17 @@ def _skills(results: dict[str, Any]) -> Rows:
 
 
 def _skill_steps(results: dict[str, Any]) -> Rows:
-    """Each skill at every evaluated step of a run, and whether it fell against the base by then."""
+    """Each skill at every evaluated step of a run: score, ability, the skills' spread, and whether it had fallen
+    against the base by then, or collapsed: fallen while math rose."""
     for form, own in results["skills"].items():
         for arm, runs in own["steps"].items():
             for run in runs:
                 for skill, scores in run["skills"].items():
-                    for step, score, fell in zip(run["steps"], scores, run["fell"], strict=True):
+                    for place, (step, score) in enumerate(zip(run["steps"], scores, strict=True)):
                         about = {"form": form, "arm": arm, "seed": run["seed"], "skill": skill, "step": step}
-                        yield about | {"score": score, "fell": skill in fell}
+                        about |= {"score": score, "ability": run["ability"][skill][place]}
+                        about |= {key: skill in run[key][place] for key in ("fell", "collapsed")}
+                        yield about | {"spread": run["spread"][place]}
 
 
 def _twins(results: dict[str, Any]) -> Rows:

@@ -222,6 +222,8 @@ def test_the_report_counts_what_the_files_hold(found):
     assert sum(grpo["sets"]["once"][who] for who in ("both", "base_only", "tuned_only", "neither")) == pytest.approx(
         100
     )
+    none = report.gap([np.zeros((3, 30))])
+    assert none["difference"] == 0 and none["low"] == -none["high"] and 10 < none["high"] < 13  # Wilson, 0 of 30
     steps = many["steps"]["grpo"][0]
     assert steps["steps"] == [0, 20, 40] and steps["groups"]["math"]["first"][1] is None  # not scored at step 20
     assert main["steps"]["sft"][0]["groups"]["math"]["last"][1] is not None

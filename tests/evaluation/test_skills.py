@@ -167,7 +167,7 @@ def write_suite(folder, chance):
     """The skills as a further suite, beside an evaluation."""
     own = columns(chance, count=10)
     rows = len(own["item"])
-    own |= {key: list(own["outcome"]) for key in ("strict", "aware")}
+    own |= {"strict": list(own["outcome"]), "aware": ["right"] * rows}  # all of it known, in some form
     own |= {"paper": [None] * rows, "strategy": [""] * rows, "truncated": [False] * rows, "response": ["x"] * rows}
     folder.mkdir(parents=True)
     pq.write_table(pa.table(own), folder / "items.parquet")
@@ -188,7 +188,15 @@ def test_the_report_shows_profile_collapse_and_twins(tmp_path):
     found = read_json(root / "report" / "results.json")["skills"]["tiny"]
     assert found["changes"]["grpo"]["collapsed"] == ["simulation"] and found["changes"]["sft"]["fell"] == []
     assert found["steps"]["sft"][0]["steps"] == [0, 20, 40]
-    assert found["steps"]["grpo"][0]["fell"] == [[], ["simulation"], ["simulation"]]
+    along = found["steps"]["grpo"][0]
+    assert along["fell"] == along["collapsed"] == [[], ["simulation"], ["simulation"]]
+    assert along["spread"][0] < along["spread"][1] and along["ability"]["simulation"] == [100.0] * 3
+    assert (
+        found["ability"]["grpo"]["simulation"]["score"]
+        == 100
+        > found["profiles"]["grpo"]["skills"]["simulation"]["score"]
+    )
+    assert "ability 100.0" in page and "Spread, and what fell, by checkpoint" in page
     assert "collapse of simulation" in page and 'id="skills"' in page
     assert len(figures.skills(read_json(root / "report" / "results.json")).axes) == 5
     assert "simulation" in (root / "report" / "tables" / "skills.csv").read_text()
