@@ -22,6 +22,7 @@ from evaluation.report.weights import gradient_norms, weights
 from evaluation.scores import mean_of
 
 BASE = "base"
+SCHEMA_VERSION = 1  # of results.json: docs/results.schema.json
 MEASURES = ("greedy", "sampled")
 PAIRS = 6  # up to which all arms are compared with one another; beyond it each with the first
 
@@ -39,6 +40,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     suites = beside.suites(experiment)
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
+        "schema_version": SCHEMA_VERSION,
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
         "model": experiment.runs[0].configuration.model.path,
