@@ -109,7 +109,7 @@ def _train(todo: list[tuple[Path, Configuration]], usage: Usage) -> None:
     """Every run that is not done, `hardware.workers` side by side."""
     jobs = [training_job(run, given) for run, given in todo]
     shared = todo[0][1]
-    with progress(shared.train.steps) as display:
+    with progress(shared.total_steps) as display:
         run_pool(jobs, shared.hardware.workers, display, usage)
 
 
