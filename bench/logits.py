@@ -1,5 +1,5 @@
 """Memory of comparing two models token by token at a vocabulary of 152 thousand: beyond the weights, as the peak of a
-process of its own, on random states and heads. `python -m bench.logits WAY WIDTH TOKENS COMPARED` is one such process."""
+process of its own, on random states and heads. `python -m bench.logits WAY WIDTH TOKENS COMPARED` is one."""
 
 import resource
 import subprocess

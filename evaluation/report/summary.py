@@ -22,6 +22,7 @@ from evaluation.report.weights import gradient_norms, weights
 from evaluation.scores import mean_of
 
 BASE = "base"
+SCHEMA_VERSION = 1  # of results.json: docs/results.schema.json
 MEASURES = ("greedy", "sampled")
 PAIRS = 6  # up to which all arms are compared with one another; beyond it each with the first
 
@@ -39,6 +40,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
     suites = beside.suites(experiment)
     gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
     found = {
+        "schema_version": SCHEMA_VERSION,
         "experiment": experiment.name,
         "world": experiment.runs[0].configuration.data.source == "world",
         "model": experiment.runs[0].configuration.model.path,
@@ -134,7 +136,7 @@ def _arm(runs: list[Run]) -> dict[str, Any]:
 
 
 def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict[str, Any]:
-    """Group scores at each evaluated step; step 0 is the base."""
+    """Group scores at each evaluated step; step 0 is the base, `end` the last step of the budget."""
     points = [experiment.base, *(one for one in run.evaluations if one.step > 0)]
     curves = {
         m: {
@@ -143,7 +145,13 @@ def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict
         }
         for m in MEASURES
     }
-    return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves, **budgets.along(run)}
+    about = {
+        "seed": run.seed,
+        "end": run.end,
+        "beyond": run.evaluations[-1].step > run.end,
+        "steps": [0, *(one.step for one in points[1:])],
+    }
+    return {**about, **curves, **budgets.along(run)}
 
 
 def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:
