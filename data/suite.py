@@ -102,6 +102,15 @@ def shown(suite: Suite) -> int:
     return max(suite.shots, suite.num_fewshot)
 
 
+def told(suite: Suite, items: list[Item], pool: Sequence[Item] | None = None) -> list[Item]:
+    """The items as every model is asked them: with `suite.num_fewshot` worked examples, where there are any."""
+    bare = [replace(item, shots=()) for item in items]
+    if not suite.num_fewshot:
+        return bare
+    having = {(item.benchmark, item.id): item for item in with_shots(suite, items, suite.num_fewshot, pool)[0]}
+    return [having.get((item.benchmark, item.id), item) for item in bare]
+
+
 def with_shots(
     suite: Suite, items: list[Item], count: int, pool: Sequence[Item] | None = None
 ) -> tuple[list[Item], dict[str, str]]:

@@ -81,8 +81,16 @@ def with_shots(
     suite: Suite, items: list[Item], count: int, file: Path | None = None
 ) -> tuple[list[Item], dict[str, str]]:
     """`data.suite.with_shots`, from `file` where that stands."""
-    examples = _current(suite, file).examples if file is not None and file.is_file() else None
-    return suites.with_shots(suite, items, count, examples)
+    return suites.with_shots(suite, items, count, _examples(suite, file))
+
+
+def told(suite: Suite, items: list[Item], file: Path | None = None) -> list[Item]:
+    """`data.suite.told`, from `file` where that stands."""
+    return suites.told(suite, items, _examples(suite, file) if suite.num_fewshot else None)
+
+
+def _examples(suite: Suite, file: Path | None) -> list[Item] | None:
+    return _current(suite, file).examples if file is not None and file.is_file() else None
 
 
 def both_splits(suite: Suite, file: Path | None = None) -> list[Item]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from evaluation import parts
 from evaluation.drift import Model, Pair
 from evaluation.statistics import group_draws, interval
-from models import digest, generate, prompt_ids
+from models import digest, generate
 from models.comparing import Array, compare
 from models.seeds import stream
 
@@ -31,7 +31,7 @@ Cell = dict[str, Any]
 def measure(pair: Pair) -> Cell:
     """Both directions over the first `drift.distance_prompts` training prompts; nats. ValueError without prompts."""
     asked, limit = pair.configuration.drift, _limit(pair)
-    prompts = [prompt_ids(pair.tokenizer, one) for one in pair.new_task[: asked.distance_prompts]]
+    prompts = list(pair.new_task[: asked.distance_prompts])
     if not prompts:
         raise ValueError("no training prompt was handed on, so there is no new task to measure the distance on")
     shared = _of_base(pair, prompts)

@@ -5,7 +5,8 @@ result.json; larger tables it writes into `pair.out`. A measure that cannot be m
 """
 
 import importlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ GENERATING = ("distance",)  # of them; `make compare` makes these only where the
 OF_WEIGHTS = ("weights",)  # that need no common vocabulary
 COLUMNS = (
     *("benchmark", "group", "item", "prompt", "sample", "response", "outcome", "finish_reason"),
-    *("reference", "completion_tokens"),
+    *("reference", "completion_tokens", "context"),
 )
 
 
@@ -59,13 +60,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Pair:
-    """What a measure is given. `new_task`: prompts of what was trained on, in the stored order."""
+    """What a measure is given. `new_task`: prompts of what was trained on as token ids, in the stored order."""
 
     base: Model
     tuned: Model
     tokenizer: Any
     configuration: Configuration
-    new_task: Sequence[str]
+    new_task: Sequence[list[int]]
     out: Path
 
 
@@ -75,9 +76,17 @@ def measure(name: str, pair: Pair) -> dict[str, Any]:
     return found
 
 
-def new_task(data: Path, most: int = 1024) -> list[str]:
-    """Prompts of the first training rows of a compiled data folder; none where there is no such folder."""
+def rendered(tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The token ids that each row's prompt was asked with, the worked examples before it included."""
+    from models import batch_prompt_ids
+
+    shots = [json.loads(row.get("context") or "[]") for row in rows]
+    return batch_prompt_ids(tokenizer, [row["prompt"] for row in rows], shots)
+
+
+def new_task(data: Path, most: int = 1024) -> list[list[int]]:
+    """Prompts of the first training rows of a compiled data folder, as compiled; none where there is no such folder."""
     if not (data / "rows.parquet").is_file():
         return []
-    prompts: list[str] = pq.read_table(data / "rows.parquet", columns=["prompt"])["prompt"][:most].to_pylist()
-    return prompts
+    ids: list[list[int]] = pq.read_table(data / "rows.parquet", columns=["prompt_ids"])[0][:most].to_pylist()
+    return ids

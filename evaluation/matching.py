@@ -48,7 +48,7 @@ class Sampler(NamedTuple):
         return [(item, sample) for item in self.items for sample in range(1, samples + 1)]
 
     def prompts(self, samples: int) -> list[list[int]]:
-        ids = [prompt_ids(self.pair.tokenizer, item.prompt) for item in self.items]
+        ids = [prompt_ids(self.pair.tokenizer, item.prompt, item.shots) for item in self.items]
         return [own for own in ids for _ in range(samples)]
 
     def written(self, model: Any, temperature: float, samples: int, purpose: str) -> Written:
@@ -83,7 +83,7 @@ def matched(pair: Pair, suite: Suite, sides: Sequence[Model]) -> Cell:
     base, tuned and the tuned model at that temperature, in percent; or the `reason` why none was matched. `sides`: base
     and tuned with the evaluations of `suite`. Graded responses go into MATCHED."""
     asked, found, rows = pair.configuration.drift, {}, []
-    every = suites.items(suite)
+    every = suites.told(suite, suites.items(suite))
     for name, how in suites.decoding(suite).items():
         own = [item for item in every if item.benchmark == name][: asked.reach_matched_items]
         samples = asked.reach_matched_samples or how.samples

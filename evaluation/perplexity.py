@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 from conf.errors import UserError
 from conf.schema import Suite
 from evaluation import matching, parts, quadrants
-from evaluation.drift import Model, Pair
+from evaluation.drift import Model, Pair, rendered
+from evaluation.grade import SCHEMA as GRADED
 from evaluation.grade import STOP
 from evaluation.quadrants import FILE, LIKELIER, QUADRANTS, SCHEMA, likelier
 from evaluation.scores import GREEDY
-from models import batch_prompt_ids, batch_response_ids, continuation_logps
+from models import batch_response_ids, continuation_logps
 
-COLUMNS = ("benchmark", "group", "item", "prompt", "sample", "response", "completion_tokens")
+ASKED = ("benchmark", "group", "item", "prompt", "context")
+COLUMNS = (*ASKED, "sample", "response", "completion_tokens")
 KEY = ("benchmark", "item")
 
 
@@ -76,7 +78,7 @@ def beside(model: Model, suite: str) -> Model:
 def _right(model: Model) -> pa.Table:
     """Right samples that ended by themselves."""
     wanted = [("sample", ">", GREEDY), ("outcome", "=", "right"), ("finish_reason", "=", STOP)]
-    return pq.read_table(model.evaluation / "items.parquet", columns=list(COLUMNS), filters=wanted)
+    return pq.read_table(model.evaluation / "items.parquet", columns=list(COLUMNS), filters=wanted, schema=GRADED)
 
 
 def _items(base: pa.Table, tuned: pa.Table, most: int, responses: int) -> list[Asked]:
@@ -95,14 +97,14 @@ def _items(base: pa.Table, tuned: pa.Table, most: int, responses: int) -> list[A
             place = chosen.get((row["benchmark"], row["item"]))
             if place is not None and len(texts := getattr(found[place], side)) < responses:
                 texts.append((row["response"], row["completion_tokens"]))
-                found[place].about.update({key: row[key] for key in ("benchmark", "group", "item", "prompt")})
+                found[place].about.update({key: row[key] for key in ASKED})
     return found
 
 
 def _weighed(pair: Pair, items: Sequence[Asked]) -> tuple[list[dict[str, Any]], float]:
     """A row of SCHEMA an item, and the share of responses that are other tokens than were drawn: stored is the text."""
     tokenizer = pair.tokenizer
-    prompts = batch_prompt_ids(tokenizer, [one.about["prompt"] for one in items])
+    prompts = rendered(tokenizer, [one.about for one in items])
     texts = [batch_response_ids(tokenizer, [text for text, _ in (*one.base, *one.tuned)]) for one in items]
     drawn = [count for one in items for _, count in (*one.base, *one.tuned)]
     renewed = np.mean([len(ids) != count for ids, count in zip(chain.from_iterable(texts), drawn, strict=True)])

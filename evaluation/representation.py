@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.drift import Pair
+from evaluation.drift import Pair, rendered
 from evaluation.moments import BASE, TUNED, Array, Layer, Moments
 
 LEAST = 4  # items: the unbiased CKA divides by items - 3
@@ -165,15 +165,12 @@ def _group(pair: Pair, benchmarks: dict[str, list[dict[str, Any]]]) -> tuple[dic
     """Each benchmark's cell, and that of all their items."""
     whole, cells = Moments(), {}
     for name, rows in benchmarks.items():
-        own, _ = _accumulated(pair, [row["prompt"] for row in rows], [Moments(), whole])
+        own, _ = _accumulated(pair, rendered(pair.tokenizer, rows), [Moments(), whole])
         cells[name] = _cell(own)
     return cells, _cell(whole)
 
 
-def _accumulated(pair: Pair, prompts: list[str], into: list[Moments]) -> list[Moments]:
-    from models import batch_prompt_ids
-
-    texts = batch_prompt_ids(pair.tokenizer, prompts)
+def _accumulated(pair: Pair, texts: list[list[int]], into: list[Moments]) -> list[Moments]:
     for one, other in _paired(pair.base.model, pair.tuned.model, texts, pair.tokenizer.pad_token_id, False):
         for moments in into:
             moments.add(one, other)

@@ -65,14 +65,11 @@ class Task:
     def items(self) -> tuple[list[Item], Missing]:
         """The items to ask, and what is missing."""
         found, reasons = suitefile.found(self.suite, self.compiled)
-        shown = [replace(item, shots=()) for item in found]
         if self.few_shots:
             shown, without = suitefile.with_shots(self.suite, found, self.suite.shots, self.compiled)
             reasons = reasons | without
-        elif self.suite.num_fewshot:
-            having = suitefile.with_shots(self.suite, found, self.suite.num_fewshot, self.compiled)[0]
-            told = {(item.benchmark, item.id): item for item in having}
-            shown = [told.get((item.benchmark, item.id), item) for item in shown]
+        else:
+            shown = suitefile.told(self.suite, found, self.compiled)
         groups = {name: own.BENCHMARKS[name].group for name, own in suites.asked(self.suite).items()}
         return shown, {name: {"group": groups[name], "reason": reason} for name, reason in reasons.items()}
 

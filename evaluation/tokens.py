@@ -14,10 +14,9 @@ import pyarrow as pa
 import torch
 
 from evaluation import parts, words
-from evaluation.drift import Model, Pair
+from evaluation.drift import Model, Pair, rendered
 from evaluation.scores import mean_of
 from evaluation.statistics import group_draws, interval
-from models import batch_prompt_ids
 from models.comparing import Array, Compared, compare, compare_logits
 
 OWN, BASE = "own", "base"
@@ -111,7 +110,7 @@ def _texts(pair: Pair) -> list[Text]:
     shared = [key for key in sides[OWN] if key in sides[BASE]]
     if not shared:
         raise ValueError("base and tuned model have no common item with a greedy response")
-    asked = batch_prompt_ids(pair.tokenizer, [sides[OWN][key]["prompt"] for key in shared])
+    asked = rendered(pair.tokenizer, [sides[OWN][key] for key in shared])
     found = [
         _text(pair.tokenizer, kind, side[key], prompt)
         for kind, side in sides.items()

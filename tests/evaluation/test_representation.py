@@ -1,13 +1,18 @@
 """Shifts against a slow way in float64 that holds everything at once; what must not move them does not."""
 
 import copy
+import json
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from evaluation import representation_shift
+from conf.schema import Drift
+from evaluation import drift, representation_shift
 from evaluation.moments import Moments
 from evaluation.representation import MEANS, of_moments
 from models import batch_prompt_ids, load
@@ -132,12 +137,19 @@ def test_what_has_no_shift_says_so(base, tuned, said):
         representation_shift(base, tuned)
 
 
-def test_models_and_texts_in_plain_numbers_out():
+@pytest.fixture(scope="module")
+def models():
     base, tokenizer = load("models/embedded")
     tuned = copy.deepcopy(base)
+    made = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in tuned.parameters():
-            parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+            parameter.add_(0.01 * torch.randn(parameter.shape, generator=made))
+    return base, tuned, tokenizer
+
+
+def test_models_and_texts_in_plain_numbers_out(models):
+    base, tuned, tokenizer = models
     prompts = [f"{a}+{b}" * (1 + a % 3) for a in range(3, 9) for b in range(4)]
     texts, pad = batch_prompt_ids(tokenizer, prompts), tokenizer.pad_token_id
     found = representation_shift(base, tuned, texts, pad_id=pad)
@@ -149,3 +161,30 @@ def test_models_and_texts_in_plain_numbers_out():
     assert len(published["by_layer"]["shift"]) == 1 + base.config.num_hidden_layers
     with pytest.raises(ValueError, match="two models with texts"):
         representation_shift(base, tuned)
+
+
+def test_measure_takes_the_first_items_of_each_benchmark_and_pools_groups(models, tmp_path):
+    base, tuned, tokenizer = models
+    asked = {"add": [f"{n}+2" for n in range(9)], "take": [f"{n}-1" for n in range(10, 19)], "few": ["a?", "b?"]}
+    about = {"sample": 0, "response": "5", "outcome": "right", "finish_reason": "stop", "completion_tokens": 1}
+    rows = [
+        {"benchmark": name, "group": "other" if name == "few" else "math", "item": one, "prompt": one, "reference": "5"}
+        for name, prompts in asked.items()
+        for one in prompts
+    ]
+    pq.write_table(pa.Table.from_pylist([row | about for row in rows]), tmp_path / "items.parquet")
+    both = [drift.Model(model, "models/embedded", tmp_path) for model in (base, tuned)]
+    settings = SimpleNamespace(drift=Drift(representation_items=6, representation_as_published=True))
+    found = drift.measure("representation", drift.Pair(*both, tokenizer, settings, ["1+1"] * 3, tmp_path))
+    json.dumps(found, allow_nan=False)
+    prompts = asked["add"][:6] + asked["take"][:6]
+    whole = representation_shift(base, tuned, batch_prompt_ids(tokenizer, prompts), pad_id=tokenizer.pad_token_id)
+    assert found["groups"]["math"]["items"] == 12
+    assert all(found["groups"]["math"][key] == pytest.approx(whole[key], rel=1e-4) for key in ("d", *MEANS))
+    assert found["benchmarks"]["take"]["items"] == 6 and found["benchmarks"]["take"]["group"] == "math"
+    assert "4 at least" in found["groups"]["other"]["reason"] and "4 at least" in found["new_task"]["reason"]
+    published = found["as_published"]
+    each = [published["benchmarks"][name]["d"] for name in ("add", "take")]
+    assert (
+        published["groups"]["math"]["d"] == pytest.approx(np.mean(each)) and published["groups"]["other"]["d"] is None
+    )

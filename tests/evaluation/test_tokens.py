@@ -12,7 +12,7 @@ import torch
 import evaluation
 from conf.schema import Configuration
 from evaluation import distance, drift, tokens
-from models import load, prompt_ids, response_ids
+from models import batch_prompt_ids, load, prompt_ids, response_ids
 from models.comparing import compare
 
 BASE = "models/embedded"
@@ -53,7 +53,7 @@ def pair(tmp_path_factory):
     out = root / "tuned/drift/x"
     out.mkdir(parents=True)
     sides = [drift.Model(base, BASE, root / "base/evaluation"), drift.Model(tuned, "x", root / "tuned")]
-    return drift.Pair(*sides, tokenizer, given, ["2+4", "3-1", "9-5", "8+8"], out)
+    return drift.Pair(*sides, tokenizer, given, batch_prompt_ids(tokenizer, ["2+4", "3-1", "9-5", "8+8"]), out)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_distance_is_exact_on_the_bases_own_responses_which_are_made_once(pair, 
     rows = pq.read_table(file).to_pylist()
     assert [(row["prompt"], row["sample"]) for row in rows] == [(n, k) for n in range(3) for k in range(2)]
     assert all(0 < len(row["response"]) <= 12 for row in rows)
-    prompts = [prompt_ids(pair.tokenizer, one) for one in pair.new_task]
+    prompts = pair.new_task
     sums, lengths = [], []
     for row in rows:
         text = (prompts[row["prompt"]], row["response"])

@@ -58,3 +58,15 @@ def test_no_hook_and_no_mode_is_left_behind():
     list(mean_states(model, TEXTS, 0))
     assert model.training and not any(module._forward_pre_hooks for module in model.modules())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_an_adapter_is_read_through():
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(
+        model_of("llama"), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    ).eval()
+    with torch.no_grad():
+        states = model(torch.tensor([TEXTS[0]]), output_hidden_states=True).hidden_states[1:]
+    wanted = torch.stack([own[0, 1:].mean(0) for own in states])
+    assert np.allclose(collected(mean_states(model, TEXTS[:1], 0), 1)[0], wanted, atol=1e-5)
