@@ -136,7 +136,7 @@ def our_run(work: Work, seed: int) -> Run:
     build = {"sft": sft.build, "policy": policy.build}[configuration.recipe.trainer]
     trainer = build(configuration, model, tokenizer, work.rows, work.order, folder, records)
     lock.keep(configuration, folder, trainer, tokenizer, work.order, 0)
-    trainer.add_callback(Hooks(records, folder, 1, lambda model, step, last: None, lambda entry: False))
+    trainer.add_callback(Hooks(records, folder, 1, lambda *rest: None, lambda entry: False, lambda entry: False, False))
     return timed(trainer)
 
 

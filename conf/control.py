@@ -117,6 +117,9 @@ CONFIGURATION = (
     _locked("data", "pairing near_duplicate_similarity decontamination_ngram", "other rows leave the training set"),
     _locked("data", "max_prompt_length max_completion_length", "other lengths in tokens are allowed"),
     _locked("budget", "match count_targets", "the arms are not held equal on the same spending"),
+    _harmless(
+        "budget", "overrun", "how far a run goes on after the checkpoint that is compared, which it leaves as it is"
+    ),
     _locked("budget", "limit", "the arms may not spend the same", given=MATCHED),
     _locked("train", "steps", "the arms do not see equally many prompts", given=MATCHED),
     _locked("train", "prompts_per_step", "the batch differs: a step is not the same step"),
@@ -270,7 +273,6 @@ ARGUMENTS = (
         for name in ("lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm")
     ),
     _follows("seed data_seed", "the run's seed", "seed"),
-    _follows("max_steps", "counted in optimizer updates", "train.steps", *UPDATES),
     _follows("save_steps", "counted in optimizer updates", "train.save_steps", *UPDATES),
     _follows("logging_steps", "counted in optimizer updates", *UPDATES),
     _follows("warmup_steps", "counted in updates", "train.warmup_steps", *UPDATES),
@@ -302,6 +304,9 @@ ARGUMENTS = (
         "disable_tqdm num_completions_to_print debug local_rank ddp_timeout skip_memory_metrics do_* "
         "vllm_server_* vllm_group_port",
         "paths, addresses, names and what is shown",
+    ),
+    _harmless(
+        "arguments", "max_steps", "train.steps and budget.overrun in updates; no schedule depends on what is beyond"
     ),
     _harmless("arguments", "eval_* per_device_eval_batch_size", "TRL's own evaluation is never run"),
     _harmless(

@@ -1,5 +1,6 @@
 """The typed configuration: every key, its default, its unit. Unknown keys are refused; no default stands elsewhere."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,6 +101,9 @@ class Budget(Section):
     match: Literal["prompts", "trained_tokens", "flops", "device_seconds"] = "prompts"
     limit: Annotated[float, Field(ge=0)] = 0.0  # in units of `match`; 0: train.steps decide
     count_targets: bool = False  # whether making the targets counts into a teacher arm's spending
+    # factor of limit and steps up to which a run goes on past its budget, for trajectories; what is compared is the
+    # last checkpoint within. 1: it ends there
+    overrun: Annotated[float, Field(ge=1)] = 1.0
 
 
 class Train(Section):
@@ -436,6 +440,11 @@ class Configuration(Section):
     def imitates(self) -> bool:
         """Whether the compiled targets are among the responses."""
         return not self.samples or self.recipe.q == "policy_and_teacher" or self.recipe.teacher_steps > 0
+
+    @property
+    def total_steps(self) -> int:
+        """Steps that the run takes at the most: those of its budget, and those beyond it."""
+        return math.ceil(round(self.train.steps * self.budget.overrun, 6))
 
     @property
     def updates_per_step(self) -> int:

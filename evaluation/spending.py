@@ -1,10 +1,11 @@
 """What a run has spent, in each unit that budgets are matched on, and what an evaluation cost; no torch here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from conf.schema import Budget, Configuration
 from models import flops
 from models.flops import Shape
 
@@ -25,6 +26,19 @@ def spent(entry: Mapping[str, Any], match: str, count_targets: bool) -> float | 
     own = entry.get(COLUMNS[match])
     made = entry.get(f"targets_{COLUMNS[match]}", 0) if count_targets else 0
     return None if own is None or made is None else own + made
+
+
+def limit_reached(entry: Mapping[str, Any], budget: Budget, times: float = 1.0) -> bool:
+    """Whether `times` the budget's limit is spent at this entry of a ledger; False without a limit."""
+    amount = spent(entry, budget.match, budget.count_targets) if budget.limit else None
+    return amount is not None and amount >= budget.limit * times
+
+
+def last_step(entries: Iterable[Mapping[str, Any]], configuration: Configuration) -> int:
+    """The step with which a run's budget ends, from its ledger: that which reaches the limit, or train.steps. What was
+    trained beyond (budget.overrun) is never compared."""
+    ends = (int(entry["step"]) for entry in entries if limit_reached(entry, configuration.budget))
+    return min(next(ends, configuration.train.steps), configuration.train.steps)
 
 
 def of_evaluation(folder: Path, tokenizer: Any, shape: Shape | None, seconds: float) -> dict[str, Any]:

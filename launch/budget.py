@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from conf import freeze
 from conf.errors import UserError
 from conf.files import read_jsonl
 from conf.schema import Configuration
-from evaluation.spending import spent
+from evaluation.spending import last_step, spent
 from launch import estimate
 from launch.estimate import Step
 from models import flops
@@ -60,8 +61,10 @@ def made(configuration: Configuration) -> float | None:
 
 
 def last_entry(run: Path) -> Mapping[str, Any]:
-    """The ledger of a finished run, at its end."""
-    return read_jsonl(run / "ledger.jsonl")[-1]
+    """The ledger of a finished run, at the end of its budget."""
+    entries = read_jsonl(run / "ledger.jsonl")
+    last = last_step(entries, freeze.read(run / "config.yaml"))
+    return [entry for entry in entries if entry["step"] <= last][-1]
 
 
 def limited(configuration: Configuration, dearer: Configuration, entry: Mapping[str, Any], data: Path) -> Configuration:

@@ -43,7 +43,7 @@ def of(configuration: Configuration) -> list[Cost]:
     """What the arm takes, its targets and evaluations included, on the devices that its processes hold."""
     hardware, known = configuration.hardware, estimate.seconds(configuration)
     model = needs.sized("model.path", configuration.model.path)
-    steps = configuration.train.steps
+    steps = configuration.total_steps
     step = estimate.step(configuration, *lengths(configuration))
     devices = hardware.processes
     if known is not None:  # measured on processors like these
@@ -251,7 +251,7 @@ def model_bytes(configuration: Configuration) -> float:
 def disk_bytes(configuration: Configuration) -> float:
     """The most that the checkpoints of one run take: all of them, or what train.save_total_limit and keep_every leave
     at the end, beside the new one that is written before an old one goes."""
-    whole, models = retention.at_most(configuration.train)
+    whole, models = retention.at_most(configuration.train, configuration.total_steps)
     return checkpoint_bytes(configuration) * whole + model_bytes(configuration) * models
 
 

@@ -68,7 +68,7 @@ def seconds(configuration: Configuration) -> float | None:
     if slower is None:
         return None
     train, data, recipe = configuration.train, configuration.data, configuration.recipe
-    prompts = train.steps * train.prompts_per_step
+    prompts = configuration.total_steps * train.prompts_per_step
     rows = prompts * configuration.responses_per_prompt
     length = data.max_completion_length * USUAL_LENGTH
     generated = rows * length if configuration.samples else 0.0
@@ -93,7 +93,7 @@ def _drifting(configuration: Configuration) -> float:
 def scored(configuration: Configuration) -> list[tuple[Suite, int]]:
     """Every suite, and at how many checkpoints of a run it is scored."""
     train = configuration.train
-    saves = -(-train.steps // train.save_steps)
+    saves = -(-configuration.total_steps // train.save_steps)
     every = [configuration.suite, *configuration.suites.values()]
     return [(one, saves if "save" in one.when else int("end" in one.when)) for one in every]
 

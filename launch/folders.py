@@ -39,7 +39,7 @@ def freeze_run(configuration: Configuration, begins: bool = True, keep: bool = F
     base = fingerprint(configuration.model.path)
     if (folder / "config.yaml").exists():
         _check_own(folder, configuration, base)
-        if done(folder) or keep:
+        if keep or (done(folder) and not _goes_further(folder, configuration)):
             return folder
     begun = manifest.start(configuration, folder)
     _check_joins(configuration, base, begun, MACHINE if not begins else ())
@@ -108,6 +108,11 @@ def fingerprint(path: str) -> str:
         if size <= SMALL_FILE_BYTES:
             total.update(file.read_bytes())
     return total.hexdigest()
+
+
+def _goes_further(folder: Path, configuration: Configuration) -> bool:
+    """Whether a finished run is asked to go on past its budget, farther than it did."""
+    return configuration.total_steps > freeze.read(folder / "config.yaml").total_steps
 
 
 def _write(configuration: Configuration, folder: Path, base: str, begun: dict[str, Any] | None) -> None:

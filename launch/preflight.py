@@ -152,5 +152,5 @@ def _bytes_needed(configuration: Configuration, runs: int) -> int:
     """A rough upper bound: the checkpoints of every run that are kept, beside a least amount."""
     folder = Path(configuration.model.path)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
-    whole, models = retention.at_most(configuration.train)
+    whole, models = retention.at_most(configuration.train, configuration.total_steps)
     return LEAST_FREE_BYTES + runs * (CHECKPOINT_TO_WEIGHTS * whole + models) * weights

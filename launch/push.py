@@ -1,6 +1,7 @@
 """Upload finished runs to the hub: `python -m launch.push experiment=embedded hub.model_id=OWNER/NAME`.
 
-Each run's last checkpoint, without what only a run going on needs, goes into OWNER/NAME-ARM-seed-N, its card with it.
+Each run's last checkpoint within its budget, without what only a run going on needs, goes into OWNER/NAME-ARM-seed-N,
+its card with it.
 The token is the environment's or `hf auth login`'s; it is in no file and in no message.
 """
 
@@ -8,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from conf import freeze
 from conf.errors import UserError
 from conf.files import read_json, write_json
 from conf.schema import Configuration
@@ -15,7 +17,7 @@ from launch import command, folders
 from launch.compose import compose
 from models import seal
 from models.folder import check_sealed
-from train import card, checkpoints
+from train import card, checkpoints, ledger
 
 FILE = "pushed.json"  # in a run's folder: what the hub has of it
 
@@ -54,7 +56,8 @@ def repository(configuration: Configuration, run: Path) -> str:
 
 def upload(configuration: Configuration, run: Path) -> str:
     """The address of the run's last checkpoint on the hub, where it is afterwards. UserError where that failed."""
-    checkpoint = max((run / "checkpoints").glob("step-*"))
+    last, saved = ledger.compared(run, freeze.read(run / "config.yaml")), sorted((run / "checkpoints").glob("step-*"))
+    checkpoint = [path for path in saved if checkpoints.step_of(path) <= last][-1]
     check_sealed(checkpoint)
     card.write(run, checkpoints.step_of(checkpoint))
     names = [*seal.of_model(checkpoint), *(name for name in seal.LATER if (checkpoint / name).is_file())]

@@ -155,7 +155,8 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
     suites = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
     if found.experiment.sweep_test:
         suites[TEST] = found.suite.model_copy(update={"split": TEST, "when": ["base", "save", "end"]})
-    return found.model_copy(update={"suites": suites, "hooks": Hooks(), "drift": Drift()})
+    budget = found.budget.model_copy(update={"overrun": 1.0})
+    return found.model_copy(update={"suites": suites, "hooks": Hooks(), "drift": Drift(), "budget": budget})
 
 
 def _last_scores(configuration: Configuration) -> Path:

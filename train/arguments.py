@@ -23,7 +23,7 @@ def shared(configuration: Configuration, folder: Path, rows_per_step: int) -> di
         "output_dir": str(folder / "checkpoints" / ".writing"),
         "seed": configuration.seed,
         "data_seed": configuration.seed,
-        "max_steps": train.steps * updates_per_step,
+        "max_steps": configuration.total_steps * updates_per_step,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": rows // micro,
         "learning_rate": recipe.learning_rate,

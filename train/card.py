@@ -101,7 +101,8 @@ def _facts(configuration: Configuration, run: Path, step: int, audit: dict[str, 
     sealed = hashlib.sha256((run / "lock.json").read_bytes()).hexdigest() if lock else "unknown"
     return [
         f"Experiment: {quoted(configuration.experiment.name)}; arm: {quoted(recipe.name)}; "
-        f"seed: {configuration.seed}; step: {step} of {configuration.train.steps}",
+        f"seed: {configuration.seed}; step: {step} of {configuration.train.steps}"
+        + (", beyond the budget" if step > ledger.compared(run, configuration) else ""),
         f"Base: {quoted(configuration.model.path)}, weights {quoted(base.get('weights', 'unknown'))}",
         f"Recipe: responses of {quoted(recipe.q)}, weighed by {quoted(recipe.w)}, through {quoted(recipe.surrogate)}, "
         f"beta {recipe.beta:g}, learning rate {recipe.learning_rate:g}",

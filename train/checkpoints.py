@@ -53,10 +53,11 @@ def remove(checkpoint: Path) -> None:
     shutil.rmtree(aside)
 
 
-def drop_between(folder: Path, step: int, save_steps: int) -> None:
-    """Remove what runs that were asked to stop saved before `step`, which is sealed, between the steps that save."""
+def drop_between(folder: Path, step: int, save_steps: int, kept: int = 0) -> None:
+    """Remove what runs that were asked to stop saved before `step`, which is sealed, between the steps that save; not
+    that of step `kept`."""
     for checkpoint in folder.glob("step-*"):
-        if step_of(checkpoint) < step and step_of(checkpoint) % save_steps:
+        if step_of(checkpoint) < step and step_of(checkpoint) % save_steps and step_of(checkpoint) != kept:
             remove(checkpoint)
 
 

@@ -13,8 +13,8 @@ from train.records import Records, forget_peak
 
 
 class Hooks(TrainerCallback):
-    """Records each step, and ends the run with a checkpoint where `over` says that its budget is spent; at each save
-    seals the checkpoint under its final name and has it measured."""
+    """Records each step, saves a checkpoint where `spent` says that the budget ends, and ends the run where `over` says
+    so; at each save seals the checkpoint under its final name and has it measured. `beyond`: the budget has ended."""
 
     def __init__(
         self,
@@ -22,10 +22,12 @@ class Hooks(TrainerCallback):
         folder: Path,
         updates_per_step: int,
         evaluate: Callable[[Any, int, bool], None],
+        spent: Callable[[ledger.Entry], bool],
         over: Callable[[ledger.Entry], bool],
+        beyond: bool,
     ) -> None:
         self.records, self.folder, self.updates = records, folder, updates_per_step
-        self.evaluate, self.over = evaluate, over
+        self.evaluate, self.spent, self.over, self.beyond = evaluate, spent, over, beyond
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         self.records.ledger.start_clock()
@@ -39,6 +41,8 @@ class Hooks(TrainerCallback):
             return
         numbers = {k: v for k, v in logs.items() if isinstance(v, int | float) and math.isfinite(v)}
         entry = self.records.step(state.global_step // self.updates, state.global_step, numbers)
+        if self.spent(entry) and not self.beyond:
+            control.should_save = True
         if self.over(entry):
             control.should_save = control.should_training_stop = True
 
@@ -47,7 +51,8 @@ class Hooks(TrainerCallback):
         step = state.global_step // self.updates
         self._seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", step)
         processes.wait()  # for the one that renames it
-        last = state.global_step >= state.max_steps or self.over(self.records.ledger.entry)
+        last = self.spent(self.records.ledger.entry) and not self.beyond
+        self.beyond = self.beyond or last
         self.evaluate(model, step, last)
         processes.wait()  # for those that still measure, off the clock
         forget_peak()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from conf.errors import UserError
-from conf.files import read_json
+from conf.files import read_json, read_jsonl
 from conf.schema import Configuration
-from evaluation.spending import spent
+from evaluation.spending import last_step, limit_reached, spent
 from models import flops
 from models.flops import Row, Shape
 
@@ -147,9 +147,19 @@ def targets_cost(configuration: Configuration) -> Entry:
 
 def reached(entry: Mapping[str, Any], configuration: Configuration) -> bool:
     """Whether the budget's limit is spent."""
-    budget = configuration.budget
-    amount = spent(entry, budget.match, budget.count_targets) if budget.limit else None
-    return amount is not None and amount >= budget.limit
+    return limit_reached(entry, configuration.budget)
+
+
+def over(entry: Mapping[str, Any], configuration: Configuration) -> bool:
+    """Whether the run ends: with its budget, or as far beyond as budget.overrun says."""
+    steps = configuration.total_steps
+    return entry["step"] >= steps or limit_reached(entry, configuration.budget, configuration.budget.overrun)
+
+
+def compared(folder: Path, configuration: Configuration) -> int:
+    """The step of the run in `folder` whose checkpoint is compared with others: the last within the budget."""
+    path = folder / "ledger.jsonl"
+    return last_step(read_jsonl(path) if path.exists() else [], configuration)
 
 
 def check(entry: Mapping[str, Any], configuration: Configuration) -> None:

@@ -137,13 +137,14 @@ def owed(
 ) -> list[tuple[Place, list[Measurement]]]:
     """What is asked for at one of `where` and has no result: of the base (folder: an experiment's), or of a run.
 
-    The last checkpoint is the run's last only where the run is done.
+    The last checkpoint within the budget is the run's last, once the run is done.
     """
     places = [of_base(configuration, folder)]
     if folder.parent.parent.name == "arms":
         steps = sorted(int(one.name.removeprefix("step-")) for one in (folder / "checkpoints").glob("step-*"))
         ended = (folder / "done.json").exists()
-        places = [of_checkpoint(configuration, folder, step, ended and step == steps[-1]) for step in steps]
+        within = [step for step in steps if step <= ledger.compared(folder, configuration)]
+        places = [of_checkpoint(configuration, folder, step, ended and step in within[-1:]) for step in steps]
     found = [(place, due(configuration, place, where)) for place in places]
     return [(place, measurements) for place, measurements in found if measurements]
 

@@ -25,7 +25,7 @@ from train.clock import Clock
 from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 from train.rollouts import Sampler
-from train.schedule import Parts, parts, two_rates
+from train.schedule import Parts, parts, scheduled, two_rates
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
@@ -382,7 +382,8 @@ class PolicyTrainer(GRPOTrainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """TRL's, with a rate of its own for the first `teacher_steps`."""
-        scheduler: Any = super().create_scheduler(num_training_steps, optimizer)
+        create = super().create_scheduler
+        self.lr_scheduler = scheduler = scheduled(create, self.configuration, num_training_steps, optimizer)
         if self.configuration.recipe.teacher_steps:
             self.lr_scheduler = scheduler = two_rates(scheduler, self.configuration)
         return scheduler

@@ -10,11 +10,11 @@ from models import seal
 from train import checkpoints
 
 
-def thin(folder: Path, train: Train, scored: Callable[[int], bool]) -> None:
+def thin(folder: Path, train: Train, scored: Callable[[int], bool], compared: int = 0) -> None:
     """Thin out the checkpoints under `folder` as `train` says; the newest must be sealed already.
 
     Older ones than the last `save_total_limit` lose what only a run going on needs; then those go that are `scored`
-    and of no `keep_every`-th step. What cannot be removed is told, and stays.
+    and of no `keep_every`-th step, nor the `compared` one. What cannot be removed is told, and stays.
     """
     if not train.save_total_limit:
         return
@@ -22,7 +22,7 @@ def thin(folder: Path, train: Train, scored: Callable[[int], bool]) -> None:
         step = checkpoints.step_of(checkpoint)
         try:
             strip(checkpoint)
-            if not kept(step, train) and scored(step):
+            if not kept(step, train) and step != compared and scored(step):
                 checkpoints.remove(checkpoint)
         except OSError as error:
             print(f"{checkpoint} could not be removed: {error.strerror}", file=sys.stderr, flush=True)
@@ -33,12 +33,14 @@ def kept(step: int, train: Train) -> bool:
     return bool(train.keep_every) and step % train.keep_every == 0
 
 
-def at_most(train: Train) -> tuple[int, int]:
-    """(whole checkpoints, models alone) that one run has on the disk at the most, scored as soon as they are saved: the
-    new one is written before an old one goes."""
-    steps = [*range(train.save_steps, train.steps, train.save_steps), train.steps]
+def at_most(train: Train, total_steps: int = 0) -> tuple[int, int]:
+    """(whole checkpoints, models alone) that one run of `total_steps` (train.steps, unless given) has on the disk at
+    the most, scored as soon as they are saved: the new one is written before an old one goes."""
+    total = max(train.steps, total_steps)
+    steps = sorted({*range(train.save_steps, total, train.save_steps), train.steps, total})
     whole = train.save_total_limit + 1 if train.save_total_limit else len(steps)
-    return len(steps[-whole:]), sum(kept(step, train) for step in steps[:-whole])
+    left = [step for step in steps[:-whole] if kept(step, train) or step == train.steps]
+    return len(steps[-whole:]), len(left)
 
 
 def strip(checkpoint: Path) -> None:

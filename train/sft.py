@@ -22,6 +22,7 @@ from train.clock import Clock
 from train.drift import EXACT, K3, divergence
 from train.ledger import Ledger
 from train.records import Records
+from train.schedule import scheduled
 
 
 class StoredOrderSFTTrainer(SFTTrainer):
@@ -80,6 +81,12 @@ class StoredOrderSFTTrainer(SFTTrainer):
             exact, k3, tokens = self.accelerator.reduce(torch.stack(self.drift).sum(0), "sum").tolist()
             for name, total in ((EXACT, exact), (K3, k3)):
                 self._metrics["train"][name].append(total / tokens if tokens else math.nan)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """TRL's, kept as it is beyond the budget."""
+        create = super().create_scheduler
+        self.lr_scheduler = found = scheduled(create, self.configuration, num_training_steps, optimizer)
+        return found
 
     def log(self, *args: Any, **kwargs: Any) -> None:
         """TRL's, with the seconds that each phase of the step took."""

@@ -80,18 +80,23 @@ def _train(
 
     halt = Stop(folder, configuration.updates_per_step)
 
+    def spent(entry: ledger.Entry) -> bool:
+        return entry["step"] >= configuration.train.steps or ledger.reached(entry, configuration)
+
     def over(entry: ledger.Entry) -> bool:
-        return ledger.reached(entry, configuration)
+        return ledger.over(entry, configuration)
 
     trainer.add_callback(halt)
     measured = _measured(configuration, folder, trainer, tokenizer, halt)
-    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, measured, over))
-    ended = records.resumed_at >= configuration.train.steps or ledger.reached(records.ledger.entry, configuration)
+    beyond = bool(checkpoint) and spent(records.ledger.entry)
+    trainer.add_callback(Hooks(records, folder, configuration.updates_per_step, measured, spent, over, beyond))
+    ended = over(records.ledger.entry)
     if checkpoint:
         if processes.rank() == 0:
             print(f"going on from {checkpoint}", flush=True)
-        if ended or records.resumed_at % configuration.train.save_steps == 0:
-            catch_up(configuration, folder, records.resumed_at, ended)
+        last = beyond and records.resumed_at == ledger.compared(folder, configuration)
+        if ended or last or records.resumed_at % configuration.train.save_steps == 0:
+            catch_up(configuration, folder, records.resumed_at, last)
         tidy(configuration, folder, records.resumed_at)
     processes.wait()
     if not ended:
@@ -113,7 +118,8 @@ def _measured(
     def measured(tuned: Any, step: int, last: bool) -> None:
         if processes.rank() == 0:
             card.write(folder, step)
-            checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps)
+            kept = ledger.compared(folder, configuration)
+            checkpoints.drop_between(folder / "checkpoints", step, configuration.train.save_steps, kept)
         if halt.now:
             return  # there is no time; the next start catches up
         live = partial(trainer.accelerator.unwrap_model, tuned)
@@ -162,7 +168,7 @@ def tidy(configuration: Configuration, folder: Path, step: int) -> None:
         return not measuring.due(configuration, place, measuring.ANYWHERE)
 
     card.write(folder, step)
-    retention.thin(folder / "checkpoints", configuration.train, measured)
+    retention.thin(folder / "checkpoints", configuration.train, measured, ledger.compared(folder, configuration))
 
 
 def load_saved(configuration: Configuration, folder: Path, step: int) -> Any:

@@ -152,11 +152,21 @@ def steps(results: dict[str, Any]) -> Figure | None:
                     axes.plot(run["steps"], run["greedy"][group], color=looks[arm].color, alpha=0.3, linewidth=0.9)
             at = _mean_curve(runs, group)
             axes.plot(list(at), list(at.values()), **looks[arm]._asdict(), linewidth=1.9, markersize=4, label=arm)
+        _end_of_budget(axes, results)
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
     panels[0].set_ylabel("greedy score (%)")
     legend(figure, panels[0])
     return figure
+
+
+def _end_of_budget(axes: Axes, results: dict[str, Any]) -> None:
+    """A line where the budget of runs that went on past it ends: of each arm's where they differ."""
+    beyond = {(run["end"], arm) for arm, runs in results["steps"].items() for run in runs if run["beyond"]}
+    ends = {end for end, _ in beyond}
+    for end, arm in sorted(beyond):
+        shade = "#374151" if len(ends) == 1 else marks(results)[arm].color
+        axes.axvline(end, color=shade, linewidth=0.9, linestyle=(0, (2, 2)))
 
 
 def _collapses(run: dict[str, Any], skill: str) -> list[int]:

@@ -21,6 +21,7 @@ from evaluation.report import alike, intact
 from evaluation.report.intact import Told
 from evaluation.scores import GREEDY, ItemScores, item_scores
 from evaluation.skills import Answers
+from evaluation.spending import last_step
 
 SCORED = ("benchmark", "group", "item", "sample", "outcome")
 SHOWN = ("benchmark", "group", "item", "prompt", "reference", "response", "outcome")
@@ -151,9 +152,16 @@ class Run:
     metrics: list[dict[str, Any]]
     evaluations: list[Evaluation]
 
+    @cached_property
+    def end(self) -> int:
+        """The last step of the budget; what was trained beyond (budget.overrun) is shown and never compared."""
+        return last_step(self.ledger, self.configuration)
+
     @property
     def last(self) -> Evaluation:
-        return self.evaluations[-1]
+        """The compared one: the last within the budget."""
+        within = [one for one in self.evaluations if one.step <= self.end]
+        return within[-1] if within else self.evaluations[0]
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _arm(runs: list[Run]) -> dict[str, Any]:
 
 
 def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict[str, Any]:
-    """Group scores at each evaluated step; step 0 is the base."""
+    """Group scores at each evaluated step; step 0 is the base, `end` the last step of the budget."""
     points = [experiment.base, *(one for one in run.evaluations if one.step > 0)]
     curves = {
         m: {
@@ -145,7 +145,13 @@ def _curve(experiment: Experiment, run: Run, benchmarks: dict[str, str]) -> dict
         }
         for m in MEASURES
     }
-    return {"seed": run.seed, "steps": [0, *(one.step for one in points[1:])], **curves, **budgets.along(run)}
+    about = {
+        "seed": run.seed,
+        "end": run.end,
+        "beyond": run.evaluations[-1].step > run.end,
+        "steps": [0, *(one.step for one in points[1:])],
+    }
+    return {**about, **curves, **budgets.along(run)}
 
 
 def _group(scores: dict[str, Any], group: str, benchmarks: dict[str, str], measure: str) -> float | None:

@@ -205,6 +205,7 @@ def _steps(results: dict[str, Any]) -> Rows:
                         "seed": run["seed"],
                         "group": group,
                         "step": step,
+                        "beyond": step > run["end"],
                         "greedy": greedy,
                         "sampled": sampled,
                     }

@@ -290,7 +290,8 @@ def test_matched_budgets_let_steps_and_limit_differ(copied):
         )
         argument("max_steps", steps)(run(copied, arm))
     found = classes(run(copied, "sft"), run(copied, "grpo"))
-    assert found["train.steps"] == found["budget.limit"] == found["arguments.max_steps"] == DERIVED
+    assert found["train.steps"] == found["budget.limit"] == DERIVED
+    assert found["arguments.max_steps"] == HARMLESS  # counts what train.steps says
     assert audit([run(copied, "sft"), run(copied, "grpo")])["verdict"] == "controlled"
 
 
