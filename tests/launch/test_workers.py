@@ -124,6 +124,7 @@ def test_what_is_done_is_not_done_again(make: Callable[..., Configuration], monk
         )
 
     monkeypatch.setattr(training, "python_job", fake)
+    monkeypatch.setattr(training.ranks, "beside", lambda _, module, arguments: [sys.executable, "-c", FAKE, *arguments])
     both = [make("recipe=sft"), make("recipe=grpo")]
     (both[0].runs / "embedded" / "data").mkdir(parents=True)
     write_json(both[0].runs / "embedded" / "data" / "manifest.json", {"targets": {"present": True}})

@@ -98,13 +98,13 @@ def test_gradient_checkpointing_changes_memory_and_no_update(configure, run_fold
 def test_products_in_bfloat16_leave_float32_weights_and_are_scored_as_the_base_is(configure, run_folder, monkeypatch):
     """On a policy arm: sampling, log-probabilities and update; the scores are of the checkpoint, loaded in bfloat16."""
     seen = []
-    evaluate = run.evaluate
+    respond = run.respond
 
-    def watched(model, *args, **kwargs):
+    def watched(task, model, *args, **kwargs):
         seen.append(model.dtype)
-        return evaluate(model, *args, **kwargs)
+        return respond(task, model, *args, **kwargs)
 
-    monkeypatch.setattr(run, "evaluate", watched)
+    monkeypatch.setattr(run, "respond", watched)
     configuration = configure("grpo", **SMALL | LEARNS | {"hardware__mixed_precision": "bf16"})
     folder = run_folder(configuration)
     worker.run(folder)
