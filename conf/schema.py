@@ -388,7 +388,7 @@ class Experiment(Section):
     sweep_test: bool = (
         False  # the sweep scores the test split, too, where fronts are then read; nothing is chosen by it
     )
-    # experiment whose arms' compared checkpoints, of the same arm and seed, its runs start from: a second task after the
+    # experiment whose compared checkpoints, of the same arm and seed, its runs start from: a second task after the
     # first; empty: the base
     after: Annotated[str, Field(pattern=r"^[\w.-]*$")] = ""
     front_gains: list[float] = [1, 2, 5, 10, 20, 30, 40, 50]  # math gains, in points, at which fronts are compared
