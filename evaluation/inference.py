@@ -3,17 +3,18 @@
 Shares are fractions in 0..1; `Estimate` is in the unit of what it was made of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
 from evaluation.rounding import fixed
 from evaluation.statistics import Array
 
 SEEDS = 3  # fewer say nothing of other seeds
 LEVEL = 0.95
+LEAST_P = 1e-15
 
 
 class Estimate(NamedTuple):
@@ -33,7 +34,7 @@ def difference(benchmarks: Sequence[Array], graded: bool = False) -> Estimate:
     Seeds and items are both samples, and crossed: every seed answers the same items. For each benchmark the mean
     squares of a two-way layout without replication (Searle, Casella and McCulloch 1992, Variance Components) give the
     variance of its mean, (MS_seeds + MS_items - MS_rest) / (S I). Seeds are shared by the benchmarks, so their part is
-    taken from the means over all of them. Degrees of freedom as Satterthwaite 1946 has them. Below three seeds the
+    taken from the means over all of them, and `combined` puts them together. Below three seeds the
     interval is over items alone, each item's mean over the seeds. `graded`: of right (1) and wrong (0) answers. Then a
     benchmark on which all items moved alike, say none at all, is not taken for certain: its variance is what half an
     item gained and half a one lost leave (Agresti and Min 2005). ValueError for unequal numbers of seeds or fewer than
@@ -73,15 +74,32 @@ def _items(gaps_SI: Array, crossed: bool) -> tuple[float, int]:
 
 
 def combined(middle: float, parts: Sequence[tuple[float, int]], seeds: int) -> Estimate:
-    """The estimate whose variance is the sum of `parts`, (variance, degrees of freedom) each (Satterthwaite 1946)."""
-    variance = sum(value for value, _ in parts)
-    if variance == 0:
+    """The estimate whose variance is the sum of `parts`, (variance, degrees of freedom) each.
+
+    Half of the interval is the root of the sum of squared t quantiles times variances (the method of variance estimates
+    recovery, Zou and Donner 2008, Statistics in Medicine 27:1693): the t interval where one part is all, and no shorter
+    than the seeds' own. Degrees of freedom of the sum as Satterthwaite 1946 has them let a variance of three seeds that
+    came out small by chance pass for a well known one: two equal arms were called different in 4% instead of 1.7%.
+    """
+    known = [(value, df) for value, df in parts if value > 0]
+    if not known:
         return Estimate(middle, middle, middle, 1.0 if middle == 0 else 0.0, seeds, seeds >= SEEDS)
-    freedom = variance**2 / sum(value**2 / df for value, df in parts)
-    error = float(np.sqrt(variance))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    p = float(2 * stats.t.sf(abs(middle) / error, freedom))
-    return Estimate(middle, middle - half, middle + half, p, seeds, seeds >= SEEDS)
+    variances, freedom = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
+
+    def half(alpha: float) -> float:
+        return float(np.sqrt(np.sum(special.stdtrit(freedom, alpha / 2) ** 2 * variances)))
+
+    width = half(1 - LEVEL)
+    return Estimate(middle, middle - width, middle + width, _level(abs(middle), half), seeds, seeds >= SEEDS)
+
+
+def _level(distance: float, half: Callable[[float], float]) -> float:
+    """The two-sided p: the level at which the interval just reaches no difference, LEAST_P at the least."""
+    if distance == 0:
+        return 1.0
+    if half(LEAST_P) <= distance:
+        return LEAST_P
+    return float(np.exp(optimize.brentq(lambda log: half(np.exp(log)) - distance, np.log(LEAST_P), 0.0, xtol=1e-9)))
 
 
 def mcnemar(gained: int, lost: int) -> float:

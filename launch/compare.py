@@ -14,7 +14,7 @@ from typing import Any
 
 from conf import freeze
 from conf.files import read_json, write_json
-from conf.schema import Configuration
+from conf.schema import Configuration, Suite
 from data import suite as suites
 from evaluation import drift
 from evaluation.report import gate as gates
@@ -22,7 +22,7 @@ from evaluation.settings import settings
 from launch import candidates, cluster, command, evaluate, folders, gating, preflight, report
 from launch.candidates import Candidate
 from launch.command import WorkerFailed
-from launch.compose import compose, given
+from launch.compose import compose, given, with_backend
 from launch.progress import progress
 from launch.scores import NO_SCORE
 from launch.workers import Usage, python_job, run_pool
@@ -72,7 +72,7 @@ def _composed(arguments: list[str], base: str) -> Configuration:
         for section in ("model", "suite")
         if not any(given(arguments, section) or one.startswith(f"{section}.") for one in arguments)
     }
-    return configuration.model_copy(update=kept)
+    return with_backend(configuration.model_copy(update=kept))
 
 
 def _measured(configuration: Configuration, arguments: list[str]) -> Configuration:
@@ -172,7 +172,7 @@ def _taken(configuration: Configuration, one: Candidate, place: Path, digest: st
     scores, wanted = read_json(there / "scores.json"), settings(configuration.suite, 0, one.path, digest)
     before, now = (freeze.flatten(each.model_dump(mode="json")) for each in (freeze.read(config), configuration))
     own = scores.get("settings", {})
-    alike = all(own.get(key) == wanted[key] for key in ("suite", "model")) and "shots" not in own
+    alike = _suite(own) == wanted["suite"] and own.get("model") == wanted["model"] and "shots" not in own
     if not alike or scores.get("missing") or any(before.get(key) != now.get(key) for key in ALIKE):
         return False
     place.mkdir(parents=True, exist_ok=True)
@@ -182,6 +182,14 @@ def _taken(configuration: Configuration, one: Candidate, place: Path, digest: st
             (place / f".{name}").replace(place / name)
     write_json(place / "scores.json", scores | {"step": 0, "label": one.path, "settings": wanted})
     return True
+
+
+def _suite(stored: dict[str, Any]) -> dict[str, Any]:
+    """The suite of stored settings; what an earlier version had no key for was as the key's default is."""
+    there = {"backend": "transformers"} | stored.get("suite", {})
+    known = {key: value for key, value in there.items() if key in Suite.model_fields}
+    found: dict[str, Any] = settings(Suite.model_validate(known), 0, "")["suite"]
+    return found
 
 
 def _forget_drift(folder: Path, one: Candidate, own: dict[str, Configuration], digest: str) -> None:

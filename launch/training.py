@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from conf import freeze
+from conf.files import read_json
 from conf.schema import Configuration, Where
 from launch import cluster, estimate, folders, preflight, ranks
 from launch.progress import progress
@@ -29,7 +30,9 @@ def train_all(
     preflight.check(shared, len(every))
     with folders.held(folders.experiment_folder(shared)):
         if shared.hardware.launcher == "slurm":
-            return cluster.train_all(configurations, every, again)
+            runs = cluster.train_all(configurations, every, again)
+            _tell_failed(folders.experiment_folder(shared))
+            return runs
         return _train_here(configurations, every, usage)
 
 
@@ -66,6 +69,15 @@ def measure(experiment: Path, runs: list[Path], shared: Configuration, usage: Us
     for place, names in ((place, owing(place)) for place in places):
         if names:
             print(f"{_title(place)} owes: {', '.join(names)}; `make evaluate` makes up for it", flush=True)
+
+
+def _tell_failed(experiment: Path) -> None:
+    """Name the measurements that failed in jobs of their own and were not made up for."""
+    for pattern in ("base/evaluation", "arms/*/seed-*/evaluation/step-*"):
+        for file in sorted(one for place in experiment.glob(pattern) for one in place.rglob(measuring.FAILED)):
+            found, where = read_json(file), str(file.relative_to(experiment)).partition("/evaluation")[0]
+            told = f"{where.removeprefix('arms/')}, step {found['step']}: {found['what']} failed ({found['error']})"
+            print(f"{told}; `make evaluate` makes up for it", flush=True)
 
 
 def owing(folder: Path, where: tuple[Where, ...] | None = None) -> list[str]:

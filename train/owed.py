@@ -10,7 +10,7 @@ from conf import freeze
 from conf.errors import ending
 from conf.schema import Where
 from models.folder import check_sealed
-from train import measuring, processes
+from train import measuring, processes, trackers
 from train.worker import settle, tidy
 
 
@@ -26,11 +26,12 @@ def make_up(folder: Path, where: tuple[Where, ...]) -> None:
             return load_configured(configuration, str(weights), read_only=True)[0]
 
     measuring.check(configuration)
-    for place, measurements in processes.collected(measuring.owed(configuration, folder, where))[0]:
-        model = partial(saved, place.weights)
-        measuring.measure(configuration, place, measurements, model, tokenizer_of(configuration))
-        if place.step:
-            tidy(configuration, folder, place.step)
+    with trackers.late(configuration, folder):
+        for place, measurements in processes.collected(measuring.owed(configuration, folder, where))[0]:
+            model = partial(saved, place.weights)
+            measuring.measure(configuration, place, measurements, model, tokenizer_of(configuration))
+            if place.step:
+                tidy(configuration, folder, place.step)
 
 
 def main() -> int:

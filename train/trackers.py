@@ -8,7 +8,8 @@ import os
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -92,6 +93,17 @@ def opened(configuration: Configuration, folder: Path, resumed_at: int) -> Mirro
     if mirror.tracker and base.is_file():
         mirror._tell(mirror.tracker.note, {f"base/{key}": value for key, value in of_scores(base)[1].items()})
     return mirror
+
+
+@contextmanager
+def late(configuration: Configuration, folder: Path) -> Iterator[None]:
+    """Tell the scores that appear within, of a run that has trained; nothing for an experiment's folder."""
+    steps = [int(one.name.removeprefix("step-")) for one in folder.glob("checkpoints/step-*")]
+    mirror = opened(configuration, folder, max(steps)) if steps else Mirror(folder)
+    try:
+        yield
+    finally:
+        mirror.close()
 
 
 def about(configuration: Configuration, folder: Path) -> Values:

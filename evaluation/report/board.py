@@ -50,11 +50,14 @@ def _notes(experiment: Experiment) -> list[str]:
 
 def _row(results: Mapping[str, Any], model: str, about: Mapping[str, Any]) -> dict[str, Any]:
     forms = results["transfer"].get(model, {}).get("greedy", {})
-    gains = results["gains"][model]["groups"]
+    gains = {group: cells["greedy"] for group, cells in results["gains"][model]["groups"].items()}
+    for one in results["verdicts"]:  # one estimate for table, sentence and gate
+        if (one["kind"], one["model"], one["against"]) == ("group", model, "base"):
+            gains[one["name"]] = {key: one[key] for key in ("difference", "low", "high")}
     return {
         **{"model": model, "path": about.get("path", "")},
         "ranked_by": HEADLINE if HEADLINE in forms else None,
-        "gains": {group: cells["greedy"] for group, cells in gains.items()},
+        "gains": gains,
         "forms": {name: _form(own) for name, own in forms.items()},
     }
 

@@ -28,6 +28,7 @@ def likely(experiment: Experiment) -> dict[str, dict[str, Any]]:
     for arm, runs in experiment.arms.items():
         measured = [run for run in runs if MEASURE in run.last.drift]
         tables = [quadrants.read(folder_of(run.last)) for run in measured]
+        again = [run for run in measured if run.last.drift[MEASURE].get("matched", {}).get("benchmarks")]
         if measured and all(tables):
             found[arm] = {
                 "seeds": [run.seed for run in measured],
@@ -36,7 +37,8 @@ def likely(experiment: Experiment) -> dict[str, dict[str, Any]]:
                 "retokenised": max(run.last.drift[MEASURE].get("retokenised", 0.0) for run in measured),
                 "cells": quadrants.cells(tables),
                 "steps": [_along(run) for run in measured],
-                "matched": _matched(experiment.base, measured),
+                "matched": _matched(experiment.base, again),
+                "matched_seeds": [run.seed for run in again],
             }
     return found
 
@@ -64,8 +66,8 @@ def _along(run: Run) -> dict[str, Any]:
 def _matched(base: Evaluation, runs: Sequence[Run]) -> dict[str, Any]:
     """{groups, benchmarks}: pass@1 and pass@k on the same items of base, arm, and arm at the base's entropy, in
     percent, and what the last differs from the base by, in points; with the temperatures. Empty where not asked for."""
-    told = [run.last.drift[MEASURE].get("matched", {}).get("benchmarks", {}) for run in runs]
-    if not all(told):
+    told = [run.last.drift[MEASURE]["matched"]["benchmarks"] for run in runs]
+    if not told:
         return {}
     suite = runs[0].configuration.drift.reach_suite
     sides = [of_suite(base, suite), *(of_suite(run.last, suite) for run in runs)]

@@ -53,6 +53,7 @@ YUE = Setup("Qwen2.5-7B", other="trained and tested on Omni-MATH there")
 GRADIENTS = QWEN_14B._replace(
     other="the paper names the indicators and does not define them; these are our definitions"
 )
+RANKS = QWEN_14B._replace(other="how the paper averages ranks is not published")
 STATES = QWEN_14B._replace(other="texts are our prompts with their references, not the data sets' raw columns")
 LLAMA = Setup("Llama-3.1-8B", other="trained on another task there")
 
@@ -78,8 +79,8 @@ BESIDE: dict[str, Beside] = {
     "ablation_transfer": Beside(ABLATION, QWEN_8B, ours_of.ti("published"), True),
     "kl": Beside(MAIN, QWEN_14B, ours_of.drift("tokens", "texts", "own", "published")),
     "kl_released": Beside(MAIN, QWEN_14B, ours_of.drift("tokens", "texts", "own", "published")),
-    "rank_shift": Beside(MAIN, QWEN_14B, ours_of.drift("tokens", "texts", "own", "rank_shift/responses")),
-    "rank_shift_mean": Beside(MAIN, QWEN_14B, ours_of.rank_mean),
+    "rank_shift": Beside(MAIN, RANKS, ours_of.drift("tokens", "texts", "own", "rank_shift/responses")),
+    "rank_shift_mean": Beside(MAIN, RANKS, ours_of.rank_mean),
     "pca_groups": Beside(MAIN, STATES, ours_of.drift("representation", "as_published", "d")),
     "pca_tasks": Beside(MAIN, STATES, ours_of.drift("representation", "as_published", "d")),
     "gradients": Beside(MAIN, GRADIENTS, ours_of.gradient),

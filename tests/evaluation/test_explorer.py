@@ -1,5 +1,7 @@
 """Which items stand on the page, what is counted of them, how their texts are cut; and the page in a real browser."""
 
+import shutil
+
 import pytest
 
 from bench.browser import browser, chromium
@@ -74,7 +76,9 @@ def test_few_texts_are_kept_where_they_would_be_too_many(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="no Chromium is installed")
 def test_the_page_works_in_a_browser_and_what_models_wrote_is_inert(made):
-    root, results = made
+    root, _ = made
+    hostile = "<img src=x onerror='window.harmed=3'>"
+    shutil.copytree(root / "arms/grpo", root / "arms" / hostile)
     index = write_report(root)
     with browser() as page:
         page.open(index)
@@ -83,6 +87,7 @@ def test_the_page_works_in_a_browser_and_what_models_wrote_is_inert(made):
         assert len(drawn) >= 7 and all(drawn)
         assert page.run("document.querySelector('#explorer pre').textContent.length") > 0
         assert HOSTILE in page.run("Array.from(document.querySelectorAll('#explorer pre')).map(one => one.textContent)")
+        assert hostile in page.run("document.querySelector('#explorer').textContent")
         first = page.run(f"{STATUS}.dataset.count")
         picked = page.run(CHOOSE % ("add", "grpo", "base wrong, arm right"))
         expected = by_hand(root)["add", "grpo", "base wrong, arm right"][0]

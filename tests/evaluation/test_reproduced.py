@@ -25,7 +25,7 @@ def experiment(root, benchmarks, seeds=(0, 1, 2), drift=None, **sections):
     root.mkdir(parents=True)
     write_evaluation(root / "base" / "evaluation", 0, skill(0.2, 0.3, 0.5), 0, benchmarks=benchmarks, samples=2)
     for seed in seeds:
-        for arm, at in {"sft": skill(0.5, 0.45, 0.2), "grpo": skill(0.55, 0.5, 0.55)}.items():
+        for arm, at in {"sft": skill(0.5, 0.45, 0.05), "grpo": skill(0.55, 0.5, 0.7)}.items():
             write_run(root, arm, seed, {20: at}, benchmarks=benchmarks, **sections)
             for name, values in (drift or {}).get(arm, {}).items():
                 folder = root / f"arms/{arm}/seed-{seed}/evaluation/step-000020/drift/{name}"

@@ -56,7 +56,7 @@ def test_a_linear_index_has_the_interval_of_the_mean_difference(seeds):
     width = expected.high - expected.low
     if seeds == 1:
         assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.06 * width)
-    else:  # seeds of two benchmarks are drawn together; Satterthwaite's degrees of freedom are an approximation
+    else:  # what is put together of seeds and items differs a little
         assert (high - low) / width == pytest.approx(1, abs=0.12)
         assert (low + high) / 2 == pytest.approx(expected.difference, abs=0.05 * width)
 

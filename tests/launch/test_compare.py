@@ -69,7 +69,7 @@ def test_two_variants_of_the_embedded_base(tmp_path):
     """Another model's weights, and one that writes other tokens; then once more, with nothing left to do."""
     weak, foreign = variant(tmp_path / "weak"), variant(tmp_path / "foreign", exchanged)
     given = ["base=models/embedded", f"models={weak} other={foreign}", f"runs={tmp_path}", *SMALL]
-    ended = compare(*given, "experiment.name=try", "fail_if=math > -101")
+    ended = compare(*given, "experiment.name=try", "fail_if=math > -101", "drift.measures=[tokens,weights]")
     assert ended.returncode == 5, ended.stderr
     assert "the gate failed" in ended.stderr and "FAIL weak: math > -101: fails" in ended.stdout
     root = tmp_path / "compare-try"
@@ -78,9 +78,13 @@ def test_two_variants_of_the_embedded_base(tmp_path):
     settings = [read_json(path)["settings"]["suite"] for path in root.rglob("evaluation/scores.json")]
     assert len(settings) == 3 and all(one == settings[0] for one in settings)
     refused = [one for one in results["failed"] if one["where"] == "other"]
-    assert refused and all("refused: its vocabulary has" in one["error"] for one in refused)
-    assert (root / "models/weak/evaluation/drift/tokens/result.json").is_file()
-    assert not (root / "models/other/evaluation/drift/tokens/result.json").exists()
+    assert [one["what"] for one in refused] == ["drift tokens"] and "refused: its vocabulary has" in refused[0]["error"]
+    made = sorted(str(path.relative_to(root / "models").parent) for path in root.rglob("drift/*/result.json"))
+    assert made == [
+        f"{one}/evaluation/drift/{name}"
+        for one, name in (("other", "weights"), ("weak", "tokens"), ("weak", "weights"))
+    ]
+    assert [one for one in results["failed"] if one["where"] == "weak"] == []
     before = {path: path.stat().st_mtime_ns for path in root.rglob("items.parquet")}
     given[1] = f"models=weak={weak}"
     again = compare(*given, "experiment.name=try", "drift.measures=[]")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conf.errors import UserError
-from conf.files import read_json, read_jsonl
+from conf.files import read_json, read_jsonl, write_json
 from launch import preflight
 from train import trackers, worker
 
@@ -205,3 +205,20 @@ def test_online_without_a_key_is_refused_before_anything_is_spent(configure):
     pytest.importorskip("wandb")
     with pytest.raises(UserError, match="no key for W&B"):
         preflight._check_logger(configure(logger={"name": "wandb", "mode": "online"}))
+
+
+def test_scores_made_after_training_are_told_at_their_step(tmp_path, configure):
+    """And those that were told before are not told twice."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / "arms/sft/seed-0"
+    cell = {"greedy": {"score": 50.0}, "sampled": {"score": 40.0}}
+    for step in (2, 4):
+        (folder / f"checkpoints/step-{step:06d}").mkdir(parents=True)
+        (folder / f"evaluation/step-{step:06d}").mkdir(parents=True)
+    write_json(folder / "evaluation/step-000004/scores.json", {"step": 4, "benchmarks": {"a": cell}, "groups": {}})
+    with trackers.late(configure("sft", logger={"name": "tensorboard"}), folder):
+        write_json(folder / "evaluation/step-000002/scores.json", {"step": 2, "benchmarks": {"a": cell}, "groups": {}})
+    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    assert [(one.step, one.value) for one in events.Scalars("scores/a/greedy")] == [(2, 50.0)]
