@@ -90,7 +90,7 @@ def test_the_report_says_what_the_second_task_did_to_what_the_first_left(tmp_pat
 
     first, later = tmp_path / "first", tmp_path / "later"
     write_evaluation(later / "base/evaluation", 0, skill(0.5, 0.6, 0.7), 0)
-    for arm, stays in (("sft", 0.3), ("grpo", 0.85)):
+    for arm, stays in (("sft", 0.3), ("grpo", 0.9)):
         begins = {"start_from": f"elsewhere/{arm}/checkpoints/step-000040"}
         write_run(first, arm, 0, {40: skill(0.9, 0.6, 0.7)})
         data = {"tasks": {"sort": 1}}
@@ -104,7 +104,7 @@ def test_the_report_says_what_the_second_task_did_to_what_the_first_left(tmp_pat
     assert found["tasks"] == ["sort"] and rows["sft", "second task"]["benchmarks"] == 1
     assert rows["sft", "other_reasoning"]["benchmarks"] == 2 and not found["missing"]
     math = rows["sft", "math"]
-    assert math["by_second"]["high"] < -40 and math["by_both"]["difference"] == pytest.approx(
+    assert math["by_second"]["high"] < -30 and math["by_both"]["difference"] == pytest.approx(
         math["by_first"]["difference"] + math["by_second"]["difference"]
     )
     assert any("took from sft's math" in one for one in found["sentences"])
