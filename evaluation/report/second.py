@@ -5,6 +5,7 @@ from typing import Any
 
 from evaluation.inference import Estimate, difference
 from evaluation.report.read import Evaluation, Experiment, Run, evaluation
+from evaluation.report.style import GROUP_NAMES
 from evaluation.report.verdicts import paired
 from evaluation.rounding import fixed
 from evaluation.statistics import Array
@@ -75,7 +76,7 @@ def _told(gaps: list[Array]) -> dict[str, Any]:
 
 
 def _sentence(row: dict[str, Any], first: str) -> str:
-    moved, name = row["by_second"], row["of"].replace("_", " ")
+    moved, name = row["by_second"], GROUP_NAMES.get(row["of"], row["of"]).lower()
     bounds = f"95% interval {fixed(moved['low'], sign=True)} to {fixed(moved['high'], sign=True)}"
     basis = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
     basis += "" if moved["over_seeds"] else ", so of these checkpoints only"

@@ -108,6 +108,6 @@ def test_the_report_says_what_the_second_task_did_to_what_the_first_left(tmp_pat
         math["by_first"]["difference"] + math["by_second"]["difference"]
     )
     assert any("took from sft's math" in one for one in found["sentences"])
-    assert any("grpo had left of math after first is not shown" in one for one in found["sentences"])
+    assert any("grpo had left of non-reasoning after first is not shown" in one for one in found["sentences"])
     (first / "arms/sft/seed-0/evaluation/step-000040/scores.json").unlink()
     assert second(read_experiment(later), BENCHMARKS)["missing"] == ["sft, seed 0"]
