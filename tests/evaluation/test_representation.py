@@ -175,7 +175,7 @@ def test_measure_takes_the_first_items_of_each_benchmark_and_pools_groups(models
     pq.write_table(pa.Table.from_pylist([row | about for row in rows]), tmp_path / "items.parquet")
     both = [drift.Model(model, "models/embedded", tmp_path) for model in (base, tuned)]
     settings = SimpleNamespace(drift=Drift(representation_items=6, representation_as_published=True))
-    found = drift.measure("representation", drift.Pair(*both, tokenizer, settings, ["1+1"] * 3, tmp_path))
+    found = drift.measure("representation", drift.Pair(*both, tokenizer, settings, [[5, 6, 7]] * 3, tmp_path))
     json.dumps(found, allow_nan=False)
     prompts = asked["add"][:6] + asked["take"][:6]
     whole = representation_shift(base, tuned, batch_prompt_ids(tokenizer, prompts), pad_id=tokenizer.pad_token_id)
