@@ -249,8 +249,8 @@ def _sentence(found: Fronts, a: str, b: str, row: Result | None, p: float | None
     if row is None:
         ends = [fixed(_reach(found, found.arms[arm])) for arm in (a, b)]
         return (
-            f"No stated math gain is one that {a} and {b} both surely reached (their fronts end at {ends[0]} and {ends[1]} "
-            "points; in more than 5% of the resamples one of them falls short), so none is compared."
+            f"No stated math gain is one that {a} and {b} both surely reached (their fronts end at {ends[0]} and "
+            f"{ends[1]} points; in more than 5% of the resamples one of them falls short), so none is compared."
         )
     where = f"At an equal math gain of {row['gain']:g} points"
     more = "more" if row["difference"] > 0 else "less"
