@@ -54,7 +54,9 @@ class Data(Section):
     messages: str = ""  # column with a chat instead: the first user turn is the problem, the last answer the solution
     # the answer is its whole cell, or stands in it: after GSM8K's ####, or in its last \boxed{}
     answer_form: Literal["plain", "hashes", "boxed"] = "plain"
-    tasks: dict[str, Annotated[float, Field(gt=0)]] = {}  # of arithmetic, reasoning_gym: task -> share of the rows
+    tasks: dict[
+        str, Annotated[float, Field(gt=0)]
+    ] = {}  # of arithmetic, reasoning_gym, world: task -> share of the rows
     kind: Literal["math", "choice", "text", "instruction", "code"] = "math"  # verifier of every row
     num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, where the source has them
     # what counts as right in training and among targets: the asked form only, or any clear statement of the answer
@@ -126,6 +128,7 @@ class Train(Section):
     kl_rows: Annotated[int, Field(ge=0)] = 0
     # mean difference, in nats a token, that the policy's and its sampler's log-probabilities may have; 0: no limit
     mismatch_limit: Annotated[float, Field(ge=0)] = 0.1
+    start_from: str = ""  # checkpoint whose weights the run starts from; experiment.after finds it. empty: model.path
     unscorable_limit: Fraction = 0.1  # share of responses that no verifier could judge; training stops above it
 
 
@@ -385,6 +388,9 @@ class Experiment(Section):
     sweep_test: bool = (
         False  # the sweep scores the test split, too, where fronts are then read; nothing is chosen by it
     )
+    # experiment whose compared checkpoints, of the same arm and seed, its runs start from: a second task after the
+    # first; empty: the base
+    after: Annotated[str, Field(pattern=r"^[\w.-]*$")] = ""
     front_gains: list[float] = [1, 2, 5, 10, 20, 30, 40, 50]  # math gains, in points, at which fronts are compared
     front_within: NotNegative = 2.0  # points below its front up to which a model counts as near it; RL's Razor: 2
 

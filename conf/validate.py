@@ -82,6 +82,7 @@ def _check_together(configuration: Configuration) -> None:
     _check_measured(configuration)
     _check_mistakes(configuration)
     _check_kept(configuration)
+    _check_start(configuration)
     _check_recipe(configuration)
     devices.check(configuration)
     if not experiment.arms or not experiment.seeds:
@@ -126,6 +127,18 @@ def _check_mistakes(configuration: Configuration) -> None:
         why = "the world's scripted teacher makes them, and nothing of it would be read"
         change = "set data.teacher_mistakes=0, or data.source=world without data.targets"
         raise UserError(f"data.teacher_mistakes={data.teacher_mistakes:g} with {other}", why, change)
+
+
+def _check_start(configuration: Configuration) -> None:
+    """Refuse a second task where nothing says what the first has left."""
+    experiment = configuration.experiment
+    if experiment.after and experiment.after == experiment.name:
+        why = "its runs would start from themselves"
+        raise UserError(f"experiment.after={experiment.after}", why, "give experiment.name=NAME for the second task")
+    if (experiment.after or configuration.train.start_from) and configuration.model.lora_rank:
+        given = f"model.lora_rank={configuration.model.lora_rank} with a run that starts from a checkpoint"
+        why = "an adapter would be put upon another one, and neither would be the arm's"
+        raise UserError(given, why, "set model.lora_rank=0, or merge the first task's adapter and set model.path")
 
 
 def _check_kept(configuration: Configuration) -> None:

@@ -20,7 +20,7 @@ def load(data: Data, count: int, seed: int) -> Iterator[Row]:
     read, is empty, or lacks a column.
     """
     if data.source == "world":
-        yield from _world(count, seed)
+        yield from _world(data, count, seed)
     elif data.source == "arithmetic":
         from data import arithmetic
 
@@ -48,11 +48,12 @@ def _read(data: Data, count: int, seed: int) -> Iterator[Row]:
             yield columns.row(data, index, cells)
 
 
-def _world(count: int, seed: int) -> Iterator[Row]:
-    """Math items of the world; their targets are the scripted teacher's and made at compile time, so none here."""
+def _world(data: Data, count: int, seed: int) -> Iterator[Row]:
+    """Items of the world, of math unless `data.tasks` names others; their targets are the scripted teacher's and made
+    at compile time, so none here."""
     from data import world
 
-    for item in world.training_items(count, seed, split="train"):
+    for item in world.training_items(count, seed, split="train", tasks=data.tasks):
         yield _made(item.id, item.kind, item.prompt, item.reference) | {"item": item}
 
 

@@ -6,12 +6,14 @@ held-out split (`recalled`), and no arm trains on them.
 """
 
 import hashlib
+import math
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from conf.errors import UserError
 from data.items import Item
 
 DRY = 2000  # draws without a new item after which a benchmark counts as exhausted
@@ -56,10 +58,30 @@ def items(benchmark: str, split: str, count: int, seed: int = 0) -> list[Item]:
     return list(found.values())
 
 
-def training_items(count: int, seed: int = 0, split: str = "train") -> list[Item]:
-    """Math items in equal shares from the benchmarks that training may draw from."""
+def training_items(
+    count: int, seed: int = 0, split: str = "train", tasks: Mapping[str, float] | None = None
+) -> list[Item]:
+    """Math items in equal shares from the benchmarks that training may draw from; or of `tasks`, benchmark -> share.
+
+    UserError for a task that is no benchmark, or one that is remembered and so has no items of its own to train on.
+    """
+    if tasks:
+        _check(tasks)
+        total = sum(tasks.values())
+        shares = {name: math.ceil(count * share / total) for name, share in tasks.items()}
+        return [item for name, share in shares.items() for item in items(name, split, share, seed)][:count]
     names = [name for name, benchmark in BENCHMARKS.items() if benchmark.trained]
     return [item for name in names for item in items(name, split, -(-count // len(names)), seed)][:count]
+
+
+def _check(tasks: Mapping[str, float]) -> None:
+    for name in tasks:
+        if name not in BENCHMARKS or BENCHMARKS[name].recalled:
+            why = (
+                "it is remembered, so what is scored would be trained on" if name in BENCHMARKS else "no such benchmark"
+            )
+            others = [one for one, benchmark in BENCHMARKS.items() if not benchmark.recalled]
+            raise UserError(f"data.tasks.{name} of data.source=world", why, f"choose among {', '.join(others)}")
 
 
 def _draws(benchmark: Benchmark, seed: int) -> Iterator[tuple[str, str]]:
@@ -268,7 +290,10 @@ _TEACHERS = {
 
 
 def teacher(item: Item, distance: str, seed: int = 0) -> str:
-    """A right response of the scripted teacher; `near` is the base's own careful style, `far` the most foreign."""
+    """A right response of the scripted teacher; `near` is the base's own careful style, `far` the most foreign. Of what
+    is no math it writes the answer alone: nothing else is right."""
+    if item.kind != "math":
+        return item.reference
     return _as_teacher(item, distance, seed, evaluate_steps(item.prompt))
 
 
@@ -277,6 +302,8 @@ def attempt(item: Item, distance: str, mistakes: float, seed: int = 0) -> str:
 
     No slip takes a total below 0: the world has none there, and the style would give it away.
     """
+    if item.kind != "math":
+        return item.reference
     rng = random.Random(f"{item.id}/mistakes/{seed}")
     steps = evaluate_steps(item.prompt)
     if rng.random() < mistakes:

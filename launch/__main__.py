@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from launch import command, machine, show
+from launch import command, machine, second, show
 from launch.compose import GROUPS, compose, options
 
 HELP = """\
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     from launch import push
     from launch.training import train_all
 
-    configuration = compose(overrides)
+    configuration = second.started(compose(overrides))
     if not show.shown([configuration]):
         for folder in train_all([configuration]):
             print(f"done: {folder}")

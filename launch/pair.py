@@ -6,7 +6,7 @@ budget.match=flops (trained_tokens, device_seconds): the arms spend equally much
 import time
 
 from conf.schema import Configuration
-from launch import budget, command, folders, gating, push, show
+from launch import budget, command, folders, gating, push, second, show
 from launch.compose import compose, given
 from launch.report import write
 from launch.training import train_all
@@ -48,7 +48,7 @@ def pairs(overrides: list[str]) -> list[Configuration]:
     """One configuration an arm and seed of the experiment, seeds outermost, so that pairs finish together."""
     experiment = compose(overrides).experiment
     jobs = [(seed, arm) for seed in experiment.seeds for arm in experiment.arms]
-    return [compose([*overrides, f"recipe={arm}", f"seed={seed}"]) for seed, arm in jobs]
+    return [second.started(compose([*overrides, f"recipe={arm}", f"seed={seed}"])) for seed, arm in jobs]
 
 
 def train_matched(configurations: list[Configuration], usage: Usage, again: list[str] | None = None) -> None:

@@ -89,8 +89,22 @@ def measure_run(
     return shared | {
         "rows": {"used": rows} if rows is not None else {},
         "order": {"of_run": digest},
+        **({"start": start(configuration)} if configuration.train.start_from else {}),
         **batch(configuration, trainer.args),
     }
+
+
+def start(configuration: Configuration) -> dict[str, Any]:
+    """Of a run that begins where another ended: which experiment's, arm's and seed's, at which step, and a digest of
+    its weights; of a folder that is no run's checkpoint the digest alone says it."""
+    folder = Path(configuration.train.start_from)
+    found = {"weights": _files(sorted(folder.glob("*.safetensors")))}
+    run = folder.absolute().parents[1]
+    if folder.parent.name != "checkpoints" or not (run / "config.yaml").is_file():
+        return {"experiment": "", **found}
+    first = freeze.read(run / "config.yaml")
+    about = {"experiment": first.experiment.name, "arm": first.recipe.name, "seed": first.seed}
+    return {**about, "step": int(folder.name.removeprefix("step-")), **found}
 
 
 def keep(configuration: Configuration, folder: Path, trainer: Any, tokenizer: Any, order: Any, resumed_at: int) -> None:

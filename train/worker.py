@@ -44,7 +44,9 @@ def run(folder: Path) -> None:
     records = Records(folder, resumed_at, book, trackers.opened(configuration, folder, resumed_at))
     stage = configuration.hardware.zero_stage
     with sharded.loading(folder, stage):
-        base, tokenizer = load_configured(configuration, spread=stage == 3)
+        begins = configuration.train.start_from
+        check_sealed(begins or configuration.model.path)
+        base, tokenizer = load_configured(configuration, begins, spread=stage == 3)
         model = adapted(configuration, base)
     stopped = _train(configuration, folder, model, tokenizer, rows, order, records, checkpoint)
     records.mirror.close()

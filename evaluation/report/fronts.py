@@ -249,16 +249,15 @@ def _sentence(found: Fronts, a: str, b: str, row: Result | None, p: float | None
     if row is None:
         ends = [fixed(_reach(found, found.arms[arm])) for arm in (a, b)]
         return (
-            f"{a} and {b} reached no stated math gain together (their fronts end at {ends[0]} and {ends[1]} points), "
-            "so nothing is said of them at equal gain."
+            f"No stated math gain is one that {a} and {b} both surely reached (their fronts end at {ends[0]} and "
+            f"{ends[1]} points; in more than 5% of the resamples one of them falls short), so none is compared."
         )
     where = f"At an equal math gain of {row['gain']:g} points"
     more = "more" if row["difference"] > 0 else "less"
     keeps = f"{b} keeps {fixed(abs(row['difference']))} points {more} of the other groups than {a}"
     if row["low"] is None:
         return f"{where}, {keeps}; without items, no interval."
-    basis = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    basis += "" if row["over_seeds"] else ", so of these checkpoints only"
+    basis = _basis(row)
     if p is None or p >= 1 - LEVEL or row["low"] <= 0 <= row["high"]:
         told = f"{fixed(row['difference'], sign=True)} points, {_interval(row)}, {basis}"
         return f"{where}, {a} and {b} are not shown to differ in what they keep of the other groups ({told})."
@@ -271,7 +270,14 @@ def _mean(b: str, row: Result | None) -> str:
     if row is None or row["low"] is None:
         return ""
     where = f"On average over the gains up to {fixed(row['width'])} points that both reach"
-    return f" {where}, {b} keeps {fixed(row['difference'], sign=True)} points of them, {_interval(row)}."
+    more = "more" if row["difference"] > 0 else "less"
+    keeps = f"{b} keeps {fixed(abs(row['difference']))} points {more} of the other groups"
+    return f" {where}, {keeps} ({fixed(row['difference'], sign=True)} points, {_interval(row)}, {_basis(row)})."
+
+
+def _basis(row: Result) -> str:
+    seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
+    return seeds if row["over_seeds"] else f"{seeds}, so of these checkpoints only"
 
 
 def _interval(row: Result) -> str:

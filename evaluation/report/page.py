@@ -31,6 +31,7 @@ SECTIONS = {
     "representation": "Representation",
     "weights": "Weights",
     "front": "Fronts",
+    "second": "A second task",
     "reach": "Reach",
     "skills": "Skills",
     "budgets": "Budgets",

@@ -14,6 +14,7 @@ from evaluation.report.overview import overview
 from evaluation.report.reach import reach
 from evaluation.report.read import Experiment, Run
 from evaluation.report.representation import representation
+from evaluation.report.second import second
 from evaluation.report.setting import changed_keys, flat, notes, packages, unmatched
 from evaluation.report.tokens import tokens
 from evaluation.report.training import curves
@@ -76,6 +77,7 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "forms": forms(experiment, benchmarks),
         "few_shots": shots(experiment.base),
         "front": front(experiment, pairs),
+        "second": second(experiment, benchmarks),
         "explorer": explorer(experiment, benchmarks),
         "suite": _suite(experiment),
         "suites": suites,

@@ -66,6 +66,7 @@ def _tables(results: dict[str, Any]) -> dict[str, Rows]:
         "front": tables_fronts.points(results),
         "front_at": tables_fronts.at(results),
         "front_between": tables_fronts.between(results),
+        "second": tables_fronts.second(results),
         "distance": iter((results["distance"] or {"points": []})["points"]),
         "distance_relations": tables_tokens.relations(results),
         "tokens": tables_tokens.tokens(results),

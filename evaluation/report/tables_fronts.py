@@ -22,3 +22,13 @@ def at(results: dict[str, Any]) -> Rows:
 def between(results: dict[str, Any]) -> Rows:
     """Pairs of arms at equal gain; without a gain the mean over all that both reach, and the area."""
     yield from (results["front"] or {"between": []})["between"]
+
+
+def second(results: dict[str, Any]) -> Rows:
+    """What the first task left of each arm, and what the second did to it."""
+    for row in (results["second"] or {"rows": []})["rows"]:
+        plain = {name: value for name, value in row.items() if not isinstance(value, dict)}
+        changes = {
+            f"{name}_{key}": value for name, own in row.items() if isinstance(own, dict) for key, value in own.items()
+        }
+        yield plain | changes

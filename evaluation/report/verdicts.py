@@ -29,7 +29,7 @@ def _pair(tuned: str, base: str, own: Models, other: Models, benchmarks: dict[st
     """Of the seeds that both have; nothing where there is none."""
     seeds = sorted(set(own) & set(other))
     gaps = (
-        {name: _gaps(name, [own[s] for s in seeds], [other[s] for s in seeds]) for name in benchmarks} if seeds else {}
+        {name: paired(name, [own[s] for s in seeds], [other[s] for s in seeds]) for name in benchmarks} if seeds else {}
     )
     gaps = {name: one for name, one in gaps.items() if one.shape[1] > 1}
     groups: dict[str, list[Array]] = {}
@@ -43,7 +43,7 @@ def _pair(tuned: str, base: str, own: Models, other: Models, benchmarks: dict[st
     ]
 
 
-def _gaps(name: str, tuned: Iterable[Evaluation], base: Iterable[Evaluation]) -> Array:
+def paired(name: str, tuned: Iterable[Evaluation], base: Iterable[Evaluation]) -> Array:
     """Paired differences of one benchmark, [seeds, items that every model could be scored on]."""
     rows = []
     for models in (tuned, base):

@@ -144,7 +144,7 @@ def test_arms_without_a_common_gain_are_not_compared() -> None:
     found = told.read(made)
     rows = told._between(found, "a", "b", [5, 10])
     said = told._verdicts(found, [("a", "b")], rows)[0]["sentence"]
-    assert "no stated math gain together" in said and not [row for row in rows if row["gain"] is not None]
+    assert "No stated math gain" in said and not [row for row in rows if row["gain"] is not None]
 
 
 @pytest.mark.slow
