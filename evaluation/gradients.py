@@ -7,25 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.published import tables
+
 STEPS = 100  # at most, as published
 LEAST = 10  # steps; fewer give no indicator
 PART = 5  # the early and the late part are a fifth of the steps each
-# Table 7, first 100 steps on Qwen3-14B-Base
-PUBLISHED: dict[str, dict[str, float]] = {
-    "RL": dict(
-        early_slope=-0.005, half_time=22, total=48.19, late_mean=0.448, late_variance=0.041, decay=-0.262,
-        oscillation=0.034,
-    ),
-    "no-think SFT": dict(
-        early_slope=-0.019, half_time=80, total=64.91, late_mean=0.405, late_variance=0.098, decay=-0.592,
-        oscillation=0.368,
-    ),
-    "think SFT": dict(
-        early_slope=-0.030, half_time=80, total=64.19, late_mean=0.383, late_variance=0.112, decay=-0.625,
-        oscillation=0.382,
-    ),
-}  # fmt: skip
-NAMES = tuple(PUBLISHED["RL"])
+NAMES = ("early_slope", "half_time", "total", "late_mean", "late_variance", "decay", "oscillation")
+
+
+def published() -> dict[str, dict[str, float | None]]:
+    """Table 7 of the paper: row -> its indicators."""
+    table = tables()["gradients"]
+    return {row: {name: table.value(row, name) for name in NAMES} for row in table.rows}
 
 
 def indicators(norms: Sequence[float]) -> dict[str, float | None]:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from evaluation import gradients
+from evaluation.published import tables
 from evaluation.report import drifts
 from evaluation.report.read import Experiment, Run
 
 NAME = "weights"
 UNCHANGED = ("bf16", "float32", "relative", "of_largest")
 SCALARS = ("norm", "relative_norm", "effective_rank", "rank_share", "stable_rank")
-# percent unchanged of UniReason-Qwen3-14B against its base, arXiv 2511.08567
-PUBLISHED = {"SFT, with thinking": 18.8, "RL": 68.3}
 
 
 def weights(experiment: Experiment) -> dict[str, Any]:
@@ -23,7 +22,7 @@ def weights(experiment: Experiment) -> dict[str, Any]:
         "arms": {arm: _arm(own) for arm, own in lasts.items()},
         "steps": {arm: [drifts.along(run, NAME, _total) for run in experiment.arms[arm]] for arm in lasts},
         "lacking": drifts.lacking(experiment, NAME),
-        "published": PUBLISHED,
+        "published": {row: value for row, (value,) in tables()["sparsity"].rows.items()},
     }
 
 
@@ -67,7 +66,7 @@ def gradient_norms(experiment: Experiment) -> dict[str, Any]:
         found[arm] |= {name: drifts.over_seeds([one[name] for one in each]) for name in gradients.NAMES}
     if not found:
         return {}
-    return {"arms": found, "published": gradients.PUBLISHED, "reasons": reasons}
+    return {"arms": found, "published": gradients.published(), "reasons": reasons}
 
 
 def norms(run: Run) -> list[float]:

@@ -94,7 +94,7 @@ def test_gradient_norms_are_those_of_the_log(made):
     found = results["gradient_norms"]
     logged = [read_jsonl(root / f"arms/sft/seed-{seed}/metrics.jsonl") for seed in (0, 1)]
     each = [indicators([row["grad_norm"] for row in rows]) for rows in logged]
-    assert found["arms"]["sft"]["steps"] == 40 and found["published"]["RL"]["half_time"] == 22
+    assert found["arms"]["sft"]["steps"] == 40 and found["published"]["UniReason RL"]["half_time"] == 22
     assert found["arms"]["sft"]["total"]["mean"] == pytest.approx(sum(one["total"] for one in each) / 2)
 
 
