@@ -1,5 +1,6 @@
 """What a newcomer does: clone, `make demo`, again."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -7,12 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+INHERITED = ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")  # of the make that runs the tests
 
 
 def demo(folder: Path) -> tuple[str, float]:
     """`make demo` in `folder`: what it printed, and its seconds."""
     start = time.monotonic()
-    answer = subprocess.run(["make", "demo"], cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
+    own = {key: value for key, value in os.environ.items() if key not in INHERITED}
+    answer = subprocess.run(
+        ["make", "demo"], cwd=folder, env=own, capture_output=True, text=True, timeout=1200, check=False
+    )
     assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-3000:]
     return answer.stdout, time.monotonic() - start
 

@@ -21,6 +21,8 @@ SHORT = [
         "suite.items=1",
         "suite.max_new_tokens=4",
     ),
+    *("drift.tokens_items=1", "drift.representation_items=4", "drift.distance_prompts=2"),
+    "drift.distance_max_new_tokens=4",
 ]
 ROWS = [
     (f"What is {a} + {b}?", f"{a + b}", f"<think>\n{a}, {b}\n</think>\n\n\\boxed{{{a + b}}}")
