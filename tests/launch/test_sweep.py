@@ -10,6 +10,8 @@ from conf.sweeps import departures
 from launch.compose import compose
 from launch.sweep import Point, _configuration, _longest_first, _yaml_float, best, beyond, main, markdown, search
 
+ROOT = Path(__file__).parent.parent.parent
+
 GRID = [1e-5, 2e-5, 4e-5, 8e-5]
 
 
@@ -115,3 +117,11 @@ def test_a_sweep_for_real_is_found_done_again_and_states_its_settings(tmp_path: 
     assert departures(found["settings"], "offpolicy_rl", one, lock) == []
     other = compose([*given, "recipe=offpolicy_rl", "seed=0", "train.prompts_per_step=4"])
     assert departures(found["settings"], "offpolicy_rl", other, lock) == ["train.prompts_per_step (2 there, 4 here)"]
+
+
+@pytest.mark.parametrize("name", ["embedded", "grid"])
+def test_rates_that_came_with_the_repository_were_chosen_under_its_settings(name: str) -> None:
+    found = read_json(ROOT / f"conf/experiment/{name}.sweep.json")
+    for arm, rate in found["chosen"].items():
+        one = compose([f"experiment={name}", f"recipe={arm}", "drift.measures=[tokens]", "hooks.functions=[a.b]"])
+        assert departures(found["settings"], arm, one, {}) == [] and one.recipe.learning_rate == rate
