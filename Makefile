@@ -63,8 +63,18 @@ else
 	exit $$failed
 endif
 
-test-slow: $(READY)  ## the slow tests: fresh clone and demo among them
+test-slow: $(READY)  ## the slow tests, likewise: fresh clone and demo among them
+ifneq ($(ARGS),)
 	@$(PY) -m pytest -m slow $(ARGS)
+else
+	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT
+	$(PY) -m pytest -m slow tests/train tests/launch/test_fresh_clone.py >"$$beside" 2>&1 & other=$$!
+	failed=0
+	$(PY) -m pytest -m slow --ignore=tests/train --ignore=tests/launch/test_fresh_clone.py || failed=$$?
+	wait $$other || failed=$$?
+	cat "$$beside"
+	exit $$failed
+endif
 
 base: $(READY)  ## pretrain models/embedded anew (about 25 minutes)
 	@$(PY) -m launch.base $(ARGS)

@@ -108,7 +108,7 @@ def test_a_sweep_for_real_is_found_done_again_and_states_its_settings(tmp_path: 
     file = tmp_path / "small-sweep/sweep.json"
     before, runs = file.read_bytes(), {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.json")}
     main(given)
-    assert file.read_bytes() == before and len(runs) == 3
+    assert file.read_bytes() == before and len(runs) == 6  # base and two arms, each on validation and test
     assert all(path.stat().st_mtime_ns == time for path, time in runs.items())
     found = read_json(file)
     lock = read_json(tmp_path / "small-sweep/lock.json")
