@@ -31,32 +31,57 @@ PAIRS = 6  # up to which all arms are compared with one another; beyond it each 
 def summarize(experiment: Experiment) -> dict[str, Any]:
     """results.json: scores in percent, differences in points, intervals 95% over items."""
     benchmarks, missing = shared_benchmarks(experiment)
-    sides = {BASE: measures.side([experiment.base], benchmarks)}
-    sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
-    groups = list(dict.fromkeys(benchmarks.values()))
     pairs = list(combinations(experiment.arms, 2))
     if len(pairs) > PAIRS:
         pairs = [pair for pair in pairs if pair[0] == pairs[0][0]]
-    steps = {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()}
-    suites = beside.suites(experiment)
-    gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
-    found = {
+    found = _set_up(experiment) | {"benchmarks": benchmarks, "missing": missing}
+    found |= _answered(experiment, benchmarks, pairs)
+    found |= _drifted(experiment, benchmarks, found["steps"])
+    found |= {"answer": answer(found), "compared": experiment.compared or None, "board": []}
+    if experiment.compared:
+        found |= board.untrained(found, experiment) | {
+            "board": board.board(found, experiment),
+            "model": experiment.compared["base"],
+        }
+    return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
+
+
+def _set_up(experiment: Experiment) -> dict[str, Any]:
+    """What was compared, under what, and what it cost."""
+    first = experiment.runs[0].configuration
+    kept = experiment.data.get("counts", {}).get("kept")
+    return {
         "schema_version": SCHEMA_VERSION,
         "experiment": experiment.name,
-        "world": experiment.runs[0].configuration.data.source == "world",
-        "model": experiment.runs[0].configuration.model.path,
-        "groups": groups,
-        "benchmarks": benchmarks,
-        "missing": missing,
+        "world": first.data.source == "world",
+        "model": first.model.path,
         "notes": notes(experiment),
         "unmatched": unmatched(experiment.runs),
-        "overview": overview(experiment, benchmarks),
         "arms": {arm: _arm(runs) for arm, runs in experiment.arms.items()},
         "equal": flat(experiment.lock),
         "data": flat(experiment.data),
         "changed": changed_keys(experiment),
         "budget": budgets.rule(experiment),
-        "budgets": [budgets.budget(run, experiment.data.get("counts", {}).get("kept")) for run in experiment.runs],
+        "budgets": [budgets.budget(run, kept) for run in experiment.runs],
+        "training": curves(experiment),
+        "suite": _suite(experiment),
+        "failed": experiment.failed,
+        "audit": experiment.audit,
+        "gate": None,  # judged later, where one is asked for
+        "packages": packages(experiment),
+        "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
+    }
+
+
+def _answered(experiment: Experiment, benchmarks: dict[str, str], pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """What stored responses tell."""
+    sides = {BASE: measures.side([experiment.base], benchmarks)}
+    sides |= {arm: measures.side([run.last for run in runs], benchmarks) for arm, runs in experiment.arms.items()}
+    gains = {arm: measures.differences(sides[BASE], sides[arm]) for arm in experiment.arms}
+    suites = beside.suites(experiment)
+    return {
+        "groups": list(dict.fromkeys(benchmarks.values())),
+        "overview": overview(experiment, benchmarks),
         "scores": {label: side.scores for label, side in sides.items()},
         "gains": gains,
         "between": [{"from": a, "to": b, **measures.differences(sides[a], sides[b])} for a, b in pairs],
@@ -66,12 +91,8 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "transfer_steps": transfer.along(experiment, benchmarks),
         "carried": transfer.flagged(gains, benchmarks),
         "pass_at_k": {label: side.pass_at_k for label, side in sides.items()},
-        "steps": steps,
-        "distance": distance(experiment, steps),
-        "tokens": tokens(experiment, benchmarks, steps),
+        "steps": {arm: [_curve(experiment, run, benchmarks) for run in runs] for arm, runs in experiment.arms.items()},
         "reach": reach(experiment),
-        "likely": likely(experiment),
-        "training": curves(experiment),
         "strategies": _strategies(experiment),
         "counts": {label: side.counts for label, side in sides.items()},
         "forms": forms(experiment, benchmarks),
@@ -79,27 +100,23 @@ def summarize(experiment: Experiment) -> dict[str, Any]:
         "front": front(experiment, pairs),
         "second": second(experiment, benchmarks),
         "explorer": explorer(experiment, benchmarks),
-        "suite": _suite(experiment),
         "suites": suites,
         "transfer_suites": transfer.beside(experiment, suites),
-        "functions": beside.functions(experiment),
         "skills": profiles.profiles(experiment, gains),
+    }
+
+
+def _drifted(experiment: Experiment, benchmarks: dict[str, str], steps: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of the models beside."""
+    return {
+        "distance": distance(experiment, steps),
+        "tokens": tokens(experiment, benchmarks, steps),
+        "likely": likely(experiment),
+        "functions": beside.functions(experiment),
         "representation": representation(experiment),
         "weights": weights(experiment),
         "gradient_norms": gradient_norms(experiment),
-        "failed": experiment.failed,
-        "audit": experiment.audit,
-        "gate": None,  # judged later, where one is asked for
-        "packages": packages(experiment),
-        "files": {run.arm + "/" + str(run.seed): [one.step for one in run.evaluations] for run in experiment.runs},
     }
-    found |= {"answer": answer(found), "compared": experiment.compared or None, "board": []}
-    if experiment.compared:
-        found |= board.untrained(found, experiment) | {
-            "board": board.board(found, experiment),
-            "model": experiment.compared["base"],
-        }
-    return found | {"problems": list(dict.fromkeys(experiment.told))}  # whatever was found out above, too
 
 
 def shared_benchmarks(experiment: Experiment) -> tuple[dict[str, str], list[dict[str, Any]]]:
