@@ -57,8 +57,8 @@ CONFIGURATION = (
     Entry(("allow_confound",), "harmless", "what it lets pass is shown as a confound all the same"),
     _harmless(
         "experiment",
-        "arms seeds learning_rates sweep_rates sweep_seeds sweep_save_steps sweep_test front_gains front_within "
-        "recipes",
+        "arms seeds learning_rates sweep_rates sweep_seeds sweep_items sweep_save_steps sweep_test front_gains "
+        "front_within recipes",
         "which runs are planned; every run states its own arm, seed, learning rate and recipe",
     ),
     _harmless("hardware", "name workers reward_workers", "how the work is spread over processes, not what is computed"),
@@ -69,7 +69,7 @@ CONFIGURATION = (
         "another device, thread count or matrix precision rounds otherwise, and seconds do not compare",
     ),
     _harmless("hardware", "processes", "the same batch, split over other processes"),
-    _harmless("hardware", "launcher hosts main_process_port slurm", "how a run is started, and where"),
+    _harmless("hardware", "launcher hosts main_process_port slurm piece_minutes", "how a run is started, and where"),
     _harmless(
         "hardware",
         "nodes device_name device_memory_gib host_memory_gib reserved_gib peak_tflops memory_bandwidth_gbs "

@@ -309,13 +309,17 @@ class Slurm(Section):
 class Hardware(Section):
     name: str = "cpu"
     device: Literal["cpu", "cuda"] = "cpu"
+    # after which the runs save and the command ends with 75, to be given again: for devices lent by the minute. The
+    # present step and its checkpoint still come after that. 0: none
+    piece_minutes: NotNegative = 0.0
     threads: Positive = 1  # OpenMP threads a worker
     workers: Positive = 2  # arms trained side by side
     processes: Positive = 1  # of one run, a device each
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 0  # DeepSpeed's ZeRO; 0: none, and DDP where there are processes
     offload: Literal["none", "optimizer", "all"] = "none"  # what ZeRO keeps in host memory; all: parameters, too
-    # products in bfloat16, over master weights in model.dtype
-    mixed_precision: Literal["no", "bf16"] = "no"
+    # products in bfloat16, over master weights in model.dtype; auto: where this machine is fast at them. The launcher
+    # writes into config.yaml what it became
+    mixed_precision: Literal["no", "bf16", "auto"] = "no"
     gradient_checkpointing: bool = False  # activations are computed again in the backward pass
     # local: this machine, or `hosts`; slurm: sbatch; print, print_slurm: show what these would start, and start nothing
     launcher: Literal["local", "print", "slurm", "print_slurm"] = "local"
@@ -383,6 +387,7 @@ class Experiment(Section):
     sweep_rates: dict[str, list[float]] = {}  # arm -> log-spaced grid
     recipes: dict[str, dict[str, Any]] = {}  # arm -> keys of its recipe that this experiment sets
     sweep_seeds: list[int] = [100]  # seeds the report never uses
+    sweep_items: Annotated[int, Field(ge=0)] = 0  # items a benchmark that the sweep scores; 0: as many as the suite
     # steps between the checkpoints that the sweep scores, for the fronts alone; 0: its last step alone
     sweep_save_steps: Annotated[int, Field(ge=0)] = 0
     sweep_test: bool = (
@@ -435,6 +440,14 @@ class Configuration(Section):
     def samples_with_vllm(self) -> bool:
         """Whether vLLM samples them."""
         return self.samples and self.rollouts.use_vllm
+
+    @property
+    def samples_rounded(self) -> bool:
+        """Whether they come from a copy in bfloat16: autocast would round all weights anew for every token."""
+        model, hardware = self.model, self.hardware
+        rounds = hardware.mixed_precision == "bf16" and not hardware.zero_stage and model.dtype == "float32"
+        own = self.samples and not self.samples_with_vllm and self.recipe.q != "snapshot"
+        return own and rounds and not model.lora_rank and model.quantization == "none"
 
     @property
     def served_apart(self) -> bool:

@@ -33,7 +33,7 @@ def compose(overrides: list[str]) -> Configuration:
         own = [override for override in overrides if override != "hardware=any"]
         tree = _composed([*look.chosen(), *own])
     _apply_experiment(tree, overrides)
-    return with_backend(validate(tree))
+    return look.with_precision(with_backend(validate(tree)))
 
 
 def with_backend(configuration: Configuration) -> Configuration:

@@ -1,5 +1,6 @@
-"""hardware=any: the machine is looked at, and what it has takes the place of `any`."""
+"""hardware=any and hardware.mixed_precision=auto: the machine is looked at, and what it has takes their places."""
 
+from conf.schema import Configuration
 from launch import machine
 
 # part of the name that nvidia-smi shows -> dense bfloat16 TFLOP/s, memory GB/s, GB/s to other devices each way, as the
@@ -31,6 +32,18 @@ def chosen() -> list[str]:
         facts["processes"] = len(names)
     option = "gpu8" if len(names) > 1 else "gpu1"
     return [f"hardware={option}", *(f"hardware.{key}={_quoted(value)}" for key, value in facts.items())]
+
+
+def with_precision(configuration: Configuration) -> Configuration:
+    """What hardware.mixed_precision=auto is here: bf16 on CUDA, and on a processor with instructions for it, which
+    elsewhere would be slower than float32; DeepSpeed has none on a processor."""
+    hardware = configuration.hardware
+    if hardware.mixed_precision != "auto":
+        return configuration
+    fast = hardware.device == "cuda" or (machine.has_bfloat16() and not hardware.zero_stage)
+    rounds = fast and configuration.model.dtype == "float32"
+    chosen = hardware.model_copy(update={"mixed_precision": "bf16" if rounds else "no"})
+    return configuration.model_copy(update={"hardware": chosen})
 
 
 def _quoted(value: object) -> str:

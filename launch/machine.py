@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 
 HUB_SECONDS = 4.0
+PROCESSOR = Path("/proc/cpuinfo")
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # a processor's names for bfloat16 products: two of x86, one of ARM
 
 
 def devices() -> list[str]:
@@ -23,6 +25,15 @@ def device_memory_gib() -> float:
     """Memory of the smallest CUDA device, GiB; 0 where that cannot be asked."""
     sizes = _asked("memory.total") if shutil.which("nvidia-smi") else []
     return min((float(size) for size in sizes), default=0.0) / 1024
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; what does not tell, has not."""
+    if not PROCESSOR.is_file():
+        return False
+    lines = PROCESSOR.read_text(errors="replace").splitlines()
+    words = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
+    return bool(BFLOAT16 & set(words.split()))
 
 
 def _asked(field: str) -> list[str]:

@@ -140,7 +140,8 @@ def _always(configuration: Configuration, model: Sized, policy: States, both: St
     """What is there in every phase but loading."""
     found = {"parameters": policy.parameters, "gradients": policy.gradients, "optimizer": policy.optimizer}
     found |= {"buckets, gathered layers": policy.working, "critic": both.device - policy.device}
-    return _some(found | {"base and snapshot": _copies(configuration, model)})
+    light = memory.WIDTHS["bfloat16"] * model.own.total if configuration.samples_rounded else 0
+    return _some(found | {"base and snapshot": _copies(configuration, model), "copy that samples": light})
 
 
 def _copies(configuration: Configuration, model: Sized) -> float:
@@ -157,7 +158,7 @@ def _copied(configuration: Configuration) -> int:
     """Those of them that are loaded beside what is trained: the base, a snapshot."""
     recipe = configuration.recipe
     drift = configuration.train.kl_rows or recipe.kl_coef or recipe.surrogate == "iw_sft"
-    base = drift or recipe.q == "base" and configuration.samples
+    base = drift or recipe.q == "base" and configuration.samples and not configuration.samples_rounded
     return bool(base) + (recipe.q == "snapshot")
 
 

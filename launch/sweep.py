@@ -139,10 +139,12 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
     """
     plain = compose([*arguments, f"recipe={arm}"])
     saves = plain.experiment.sweep_save_steps or plain.train.steps
+    items = plain.experiment.sweep_items or plain.suite.items
     found = compose(
         [
             *arguments,
             f"recipe={arm}",
+            f"suite.items={items}",
             f"recipe.name={arm}-lr{rate:g}",
             f"recipe.learning_rate={rate!r}",
             f"seed={seed}",

@@ -1,12 +1,15 @@
 """Prepare an experiment once, then train any number of its runs; what is done and valid is kept."""
 
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration, Where
 from launch import cluster, estimate, folders, preflight, ranks
+from launch.command import Stopped
 from launch.progress import progress
 from launch.workers import Job, Usage, python_job, run_pool
 from train import measuring
@@ -28,12 +31,24 @@ def train_all(
     every = experiment_of or configurations
     shared = every[0]
     preflight.check(shared, len(every))
+    _begin_piece(shared.hardware.piece_minutes)
     with folders.held(folders.experiment_folder(shared)):
         if shared.hardware.launcher == "slurm":
             runs = cluster.train_all(configurations, every, again)
             _tell_failed(folders.experiment_folder(shared))
             return runs
         return _train_here(configurations, every, usage)
+
+
+def _begin_piece(minutes: float) -> None:
+    """From now on this command has so many minutes (0: all it takes), then Stopped; called again, nothing more."""
+    if minutes and signal.getsignal(signal.SIGALRM) is not _end_piece:
+        signal.signal(signal.SIGALRM, _end_piece)
+        signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
+
+
+def _end_piece(number: int, frame: FrameType | None) -> None:
+    raise Stopped
 
 
 def _train_here(configurations: list[Configuration], every: list[Configuration], usage: Usage) -> list[Path]:

@@ -27,6 +27,7 @@ PATIENCE_SECONDS = 60.0  # for a worker to write its checkpoint after Ctrl-C
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
 RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_")
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+COLLECTED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM)
 
 
 @dataclass
@@ -38,7 +39,8 @@ class Job:
     log: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
-    stops: bool = False  # where it is asked to (train/stop.py)
+    stops: bool = False  # where it is asked to (train/stop.py); others are ended, and go on from what they have saved
+    ended: bool = field(default=False, init=False)  # by this command, as it was asked to
     log_start: int = field(default=0, init=False)
 
     @property
@@ -54,7 +56,8 @@ class Job:
     @property
     def failed(self) -> bool:
         """Whether it has ended badly."""
-        return self.process is not None and self.process.poll() not in (None, 0) and not self.stopped
+        badly = self.process is not None and self.process.poll() not in (None, 0)
+        return badly and not self.stopped and not self.ended
 
 
 class Display(Protocol):
@@ -107,7 +110,8 @@ def run_pool(jobs: list[Job], workers: int, display: Display, usage: Usage) -> N
     """Run `jobs`, `workers` at a time; KeyboardInterrupt on Ctrl-C.
 
     After a failure the running ones go on to their ends, no other starts, and WorkerFailed says what went wrong. On
-    SIGUSR1, which is passed on, no other starts either, and Stopped is raised once the running ones have ended.
+    SIGUSR1, which is passed on, and on SIGALRM, no other starts either, and Stopped is raised once the running ones
+    have ended.
     """
     waiting, started, told = list(jobs), list[Job](), False
     with _interruptible() as seen:
@@ -135,11 +139,14 @@ def _closed(jobs: list[Job], seen: list[int]) -> bool:
 
 
 def _ask(jobs: list[Job]) -> bool:
-    """Ask those that can to stop after their present step."""
+    """Ask those that can to stop after their present step, and end the others: they measure, and save as they go."""
     print("\nasked to stop: the runs save at the end of their step", file=sys.stderr, flush=True)
     for job in jobs:
         if job.stops:
             stop.ask(job.log.parent)
+        else:
+            job.ended = True
+    _end([job for job in jobs if job.ended])
     return True
 
 
@@ -168,13 +175,13 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Collect SIGINT, SIGTERM and SIGUSR1 in a list instead of raising wherever we are."""
+    """Collect SIGINT, SIGTERM, SIGUSR1 and SIGALRM in a list instead of raising wherever we are."""
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.signal(number, note) for number in COLLECTED}
     try:
         yield seen
     finally:
@@ -183,8 +190,13 @@ def _interruptible() -> Iterator[list[int]]:
 
 
 def _stop(jobs: list[Job]) -> None:
-    """Ask the workers to end, wait for them to write what they have, then insist."""
+    """End the workers, and say so."""
     print("\nstopping: waiting for the workers to save", file=sys.stderr, flush=True)
+    _end(jobs)
+
+
+def _end(jobs: list[Job]) -> None:
+    """Ask the workers to end, wait for them to write what they have, then insist."""
     for number, patience in ((signal.SIGINT, PATIENCE_SECONDS), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         running = [job for job in jobs if job.running]
         for job in running:

@@ -19,7 +19,7 @@ from conf.schema import Configuration
 from models.adapter import keep_precision
 from models.generation import generate
 from models.seeds import stream
-from train import responses, rewarding
+from train import heads, responses, rewarding
 from train.arguments import share, shared
 from train.clock import Clock
 from train.policy_trainer import PHASES, PolicyTrainer
@@ -86,6 +86,7 @@ def build(
         given = f"recipe.dynamic_sampling={recipe.dynamic_sampling} with {share(per_step)} responses a process and step"
         raise UserError(given, "a group would be cut in two", "make train.prompts_per_step a multiple of the processes")
     common = shared(configuration, folder, per_step)
+    heads.score_labels_alone()
     kind = PPOTrainer if recipe.w == "critic_advantage" else PolicyTrainer
     trainer = kind(
         model=model,
@@ -97,7 +98,7 @@ def build(
     )
     keep_precision(configuration, trainer.model)
     trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(PHASES)
-    trainer.copies, trainer.gaps = {}, []
+    trainer.copies, trainer.gaps, trainer.probes = {}, [], {}
     if isinstance(trainer, PPOTrainer):
         trainer.attach_critic()
     return trainer

@@ -29,6 +29,7 @@ from train.schedule import Parts, parts, scheduled, two_rates
 
 SNAPSHOT = "snapshot/model.safetensors"  # in a checkpoint: the policy that responses are sampled from
 BOOKED = ("generate", "reward")  # phases whose seconds stand in the ledger, too
+LIGHT = "light"  # of `copies`: what samples where products are in bfloat16
 PHASES = (*BOOKED, "logps", "values", "sync", "measure")
 
 
@@ -41,12 +42,12 @@ class PolicyTrainer(GRPOTrainer):
     examples: Sequence[responses.Row] = ()  # of this process's present step
     rows: Sequence[Row] = ()  # tokens of prompts and responses of them
     taught: Sequence[bool] = ()  # which of them are a teacher's
-    copies: dict[str, Any]  # models that are not trained: base, snapshot
+    copies: dict[str, Any]  # models that are not trained: base, snapshot, light
     drawn: Any = None  # a rollout that dynamic sampling has made already
     attempt = 0  # of dynamic sampling
     present: Any = None  # the micro-batch whose loss is computed
     gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
-    probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
+    probes: dict[str, mismatch.Probe]  # by q, of the last time that what samples for it was given the weights
     engine: Sampler | None = None  # vLLM, where it samples the policy's responses
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
@@ -262,7 +263,8 @@ class PolicyTrainer(GRPOTrainer):
         sizes = self.policy.config.get_text_config()
         if self.packs is None:
             ways = self._ways(self.model, False)
-            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, self.accelerator.device)
+            where, rounded = self.accelerator.device, bool(self.args.bf16)
+            self.packs = takes(self.policy) and scoring.agree(*ways, sizes.vocab_size, where, rounded)
         score = packed if self.packs else None
         return scoring.scored(plain, score, sizes.hidden_size, ids, mask, columns, rows_at_a_time)
 
@@ -347,13 +349,14 @@ class PolicyTrainer(GRPOTrainer):
     @contextmanager
     def sampler(self, q: str) -> Iterator[Any]:
         """The model that samples this step's responses, whole in every process as long as the context lasts."""
+        if self.configuration.samples_rounded:
+            yield self._light(q)
+            return
         fresh, model = q not in self.copies, self.model_wrapped
         if q not in ("policy", "policy_and_teacher"):
             model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
-            with self.phase("sync"):
-                self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
+            self._give(model, q)
         if self.engine:
             with self.phase("sync"):
                 self.engine.give(self.policy if model is self.model_wrapped else model, q)
@@ -366,6 +369,20 @@ class PolicyTrainer(GRPOTrainer):
         kwargs: Any = self.args.gradient_checkpointing_kwargs
         with unwrap_model_for_generation(model, self.accelerator, gradient_checkpointing_kwargs=kwargs) as found:
             yield found
+
+    def _light(self, q: str) -> Any:
+        """The base, or the policy as it is now, in bfloat16."""
+        if LIGHT not in self.copies:
+            self.copies[LIGHT] = load_configured(self.configuration, read_only=True)[0].requires_grad_(False)
+        if q != "base":
+            self._give(self.copies[LIGHT], q)
+        return self.copies[LIGHT]
+
+    def _give(self, model: Any, q: str) -> None:
+        """Have `model`, which samples for `q`, hold the policy's weights."""
+        text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
+        with self.phase("sync"):
+            self.probes[q] = mismatch.give_weights(self.policy, model, text, self.probes.get(q), limit)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

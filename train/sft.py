@@ -16,7 +16,7 @@ from trl import SFTConfig, SFTTrainer
 from conf.schema import Configuration
 from models.adapter import keep_precision
 from models.loading import load_configured
-from train import processes, sharded
+from train import heads, processes, sharded
 from train.arguments import shared
 from train.clock import Clock
 from train.drift import EXACT, K3, divergence
@@ -121,6 +121,7 @@ def build(
         neftune_noise_alpha=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    heads.score_labels_alone()
     trainer = StoredOrderSFTTrainer(
         model=model, args=arguments, train_dataset=examples(rows, order, targets), processing_class=tokenizer
     )
