@@ -51,7 +51,7 @@ def generate(
     room for one that waits. In place of a model there may be an engine (models/engine.py), which has its own batches. A
     list given as `logps` is filled with the log-probability that each token of each row had where it was drawn (at
     temperature 1 if greedy). `progress` hears how many rows of all have ended; `ended` is given each row once, at the
-    end, and every `ended_seconds` before it.
+    end, be it an interruption, and every `ended_seconds` before it.
     """
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(
@@ -65,21 +65,16 @@ def generate(
     told = time.monotonic()
     with evaluating(model), torch.inference_mode():
         slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
-        while writing.waiting or (slots and slots.rows):
-            places = writing.places(slots.rows if slots else [], batch_size, batch_tokens)
-            if slots is None:
-                writing.all_at_once(model, pad_id, places)
-            elif writing.worth_joining(slots, places):
-                writing.join(slots, places)
-            else:
-                writing.step(slots)
-            if progress:
-                progress(writing.ended, len(prompts))
-            if ended and writing.untold and time.monotonic() - told > ended_seconds:
+        try:
+            while writing.advance(model, slots, pad_id, batch_size, batch_tokens):
+                if progress:
+                    progress(writing.ended, len(prompts))
+                if ended and writing.untold and time.monotonic() - told > ended_seconds:
+                    ended(writing.news())
+                    told = time.monotonic()
+        finally:  # what an interruption leaves, too
+            if ended and writing.untold:
                 ended(writing.news())
-                told = time.monotonic()
-    if ended and writing.untold:
-        ended(writing.news())
     if logps is not None:
         logps[:] = writing.logps()
     return writing.responses
@@ -134,6 +129,19 @@ class _Writing:
         self.read: Logps = [[] for _ in prompts]  # off the device: of the tokens of `responses`, and of what follows
         self.ended = 0
         self.untold: list[int] = []  # rows that have ended since the last `news`
+
+    def advance(self, model: Any, slots: Slots | None, pad_id: int, batch_size: int, batch_tokens: int | None) -> bool:
+        """Read some prompts or write a token of every row; False where all rows have ended."""
+        if not (self.waiting or (slots and slots.rows)):
+            return False
+        places = self.places(slots.rows if slots else [], batch_size, batch_tokens)
+        if slots is None:
+            self.all_at_once(model, pad_id, places)
+        elif self.worth_joining(slots, places):
+            self.join(slots, places)
+        else:
+            self.step(slots)
+        return True
 
     def places(self, rows: Sequence[int], batch_size: int, batch_tokens: int | None) -> int:
         """Rows that may be written at a time, these among them."""

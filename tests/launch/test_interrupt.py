@@ -47,3 +47,27 @@ def test_the_pair_goes_on_after_ctrl_c(tmp_path: Path) -> None:
     )
     assert refused.returncode == 2 and "train.weight_decay" in refused.stderr and "Traceback" not in refused.stderr
     assert read_json(folder / "report/results.json")["experiment"] == "embedded"
+
+
+@pytest.mark.slow
+def test_a_pair_in_pieces_ends_as_one_does(tmp_path: Path) -> None:
+    """Each piece ends with 75 after its minutes, and the same command goes on, through training and measuring."""
+    more = (
+        "hardware.piece_minutes=0.35",
+        "suites=[embedded]",
+        "suites.embedded.items=4",
+        "suites.embedded.where=after",
+    )
+    said = []
+    for _ in range(12):
+        piece = subprocess.run(command(tmp_path, *more), cwd=ROOT, capture_output=True, text=True, check=False)
+        said.append(piece.returncode)
+        if piece.returncode != 75:
+            break
+        assert "stopped as asked" in piece.stderr and "Traceback" not in piece.stderr
+    assert said[-1] == 0 and said.count(75) == len(said) - 1 >= 2, said
+    for arm in ("sft", "grpo"):
+        run = tmp_path / "embedded" / "arms" / arm / "seed-0"
+        assert [row["step"] for row in read_jsonl(run / "metrics.jsonl")] == list(range(1, 13))
+        assert (run / "evaluation/step-000012/suites/embedded/scores.json").exists()
+    assert (tmp_path / "embedded/report/index.html").exists()

@@ -14,7 +14,7 @@ import pytest
 from conf.files import write_json
 from conf.schema import Configuration
 from launch import training, workers
-from launch.command import WorkerFailed
+from launch.command import Stopped, WorkerFailed
 from launch.progress import Lines
 from launch.workers import Job, Usage, environment, run_pool
 
@@ -102,6 +102,28 @@ def test_environment_is_of_one_process(make: Callable[..., Configuration], monke
     assert variables["WANDB_MODE"] == "disabled"
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     assert "HF_HUB_OFFLINE" not in environment(make("suite.download=true"))
+
+
+def test_when_a_piece_is_over_what_measures_is_ended_and_nothing_failed(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, "measures", "import time; time.sleep(60)"), job(tmp_path, "next", "pass")]
+    training._begin_piece(1 / 60)
+    try:
+        with pytest.raises(Stopped):
+            run_pool(jobs, 1, Lines(0), Usage())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert jobs[0].ended and not jobs[0].failed and not jobs[0].running and jobs[1].process is None
+
+
+def test_a_piece_ends_between_two_pools_too() -> None:
+    training._begin_piece(0.5 / 60)
+    try:
+        with pytest.raises(Stopped):
+            time.sleep(20)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 FAKE = """

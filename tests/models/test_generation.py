@@ -274,6 +274,20 @@ def test_progress_counts_every_row_that_ended():
     assert seen[-1] == (12, 12) and {total for _, total in seen} == {12}
 
 
+def test_an_interruption_gives_what_has_ended():
+    asked = prompts((3, 5), copies=6)
+    expected, told = write(made(), asked, batch_size=4), {}
+
+    def interrupt(done, total):
+        if done >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(made(), asked, batch_size=4, progress=interrupt, ended=told.update)
+    assert 5 <= len(told) < len(asked)
+    assert all(expected[row] == response for row, (response, _) in told.items())
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_left_as_it_was(fails):
     model = made("qwen3")
