@@ -98,7 +98,7 @@ def build(
     )
     keep_precision(configuration, trainer.model)
     trainer.configuration, trainer.ledger, trainer.clock = configuration, records.ledger, Clock(PHASES)
-    trainer.copies, trainer.gaps, trainer.probes = {}, [], {}
+    trainer.copies, trainer.gaps = {}, []
     if isinstance(trainer, PPOTrainer):
         trainer.attach_critic()
     return trainer

@@ -47,7 +47,7 @@ class PolicyTrainer(GRPOTrainer):
     attempt = 0  # of dynamic sampling
     present: Any = None  # the micro-batch whose loss is computed
     gaps: list[torch.Tensor]  # of this step's micro-batches, between trainer and sampler
-    probes: dict[str, mismatch.Probe]  # by q, of the last time that what samples for it was given the weights
+    probe: mismatch.Probe | None = None  # of the last time that the sampler was given the weights
     engine: Sampler | None = None  # vLLM, where it samples the policy's responses
     _buffered_inputs: Any = None  # TRL's: the micro-batches of the present step
     packs: bool | None = None  # whether rows of this model can be packed, once that is known
@@ -356,7 +356,9 @@ class PolicyTrainer(GRPOTrainer):
         if q not in ("policy", "policy_and_teacher"):
             model = self.copy_of(q)
         if q == "snapshot" and (fresh or self.finished % self.configuration.recipe.resample_steps == 0):
-            self._give(model, q)
+            text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
+            with self.phase("sync"):
+                self.probe = mismatch.give_weights(self.policy, model, text, self.probe, limit)
         if self.engine:
             with self.phase("sync"):
                 self.engine.give(self.policy if model is self.model_wrapped else model, q)
@@ -375,14 +377,9 @@ class PolicyTrainer(GRPOTrainer):
         if LIGHT not in self.copies:
             self.copies[LIGHT] = load_configured(self.configuration, read_only=True)[0].requires_grad_(False)
         if q != "base":
-            self._give(self.copies[LIGHT], q)
+            with self.phase("sync"):
+                self.copies[LIGHT].load_state_dict(self.policy.state_dict())
         return self.copies[LIGHT]
-
-    def _give(self, model: Any, q: str) -> None:
-        """Have `model`, which samples for `q`, hold the policy's weights."""
-        text, limit = prompt_ids(self.processing_class, mismatch.PROBE), self.configuration.train.mismatch_limit
-        with self.phase("sync"):
-            self.probes[q] = mismatch.give_weights(self.policy, model, text, self.probes.get(q), limit)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

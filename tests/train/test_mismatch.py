@@ -155,4 +155,4 @@ def test_the_probe_changes_nothing(made):
         pass
     assert model.training and torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
-    assert torch.equal(trainer.probes["snapshot"].trained, trainer.probes["snapshot"].sampling)
+    assert torch.equal(trainer.probe.trained, trainer.probe.sampling)
