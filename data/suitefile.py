@@ -77,6 +77,14 @@ def found(suite: Suite, file: Path | None = None) -> tuple[list[Item], dict[str,
     return held.items[suite.split], held.missing[suite.split]
 
 
+def missing(split: str, file: Path) -> dict[str, str]:
+    """Benchmark -> why it could not be had when `file` was written; nothing else is read of it."""
+    import pyarrow.parquet as pq
+
+    described = json.loads((pq.read_schema(file).metadata or {})[b"suite"])
+    return dict(described["missing"][split])
+
+
 def with_shots(
     suite: Suite, items: list[Item], count: int, file: Path | None = None
 ) -> tuple[list[Item], dict[str, str]]:

@@ -236,7 +236,7 @@ def _evaluation(configuration: Configuration, model: Sized) -> Parts:
 
 def _writing(configuration: Configuration, model: Sized, rows: int, length: int) -> Parts:
     """The cache of `rows` rows at full length, and their logits: as the model gives them, in float32, and summed up."""
-    widths = numbers(configuration)
+    widths = memory.precision("bfloat16", "no", 0) if configuration.samples_rounded else numbers(configuration)
     tokens = rows * length * (1 + 1 / model.shape.layers)  # a layer's buffers are made anew while the old are there
     logits = rows * model.shape.vocab_size * (widths.products + 4 + 8)
     return {"key-value cache": memory.cache(model.shape, tokens, widths), "sampled logits": logits}

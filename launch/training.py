@@ -8,6 +8,7 @@ from types import FrameType
 from conf import freeze
 from conf.files import read_json
 from conf.schema import Configuration, Where
+from data import suitefile
 from launch import cluster, estimate, folders, preflight, ranks
 from launch.command import Stopped
 from launch.progress import progress
@@ -122,6 +123,17 @@ def _prepare(experiment: Path, configuration: Configuration, usage: Usage) -> No
     job = _beside("base", "train.prepare", [str(experiment / "config.yaml")], experiment, configuration)
     with progress(0) as display:
         run_pool([job], 1, display, usage)
+    _tell_missing(experiment, configuration)
+
+
+def _tell_missing(experiment: Path, configuration: Configuration) -> None:
+    """Name the benchmarks that the suites are scored without, and why it is so with the first."""
+    for name, suite in {"": configuration.suite, **configuration.suites}.items():
+        file = suitefile.path(experiment, name)
+        reasons = suitefile.missing(suite.split, file) if file.is_file() else {}
+        if reasons:
+            why = next(iter(reasons.values()))
+            print(f"suite {suite.name} is scored without {', '.join(reasons)}: {why}", flush=True)
 
 
 def _beside(name: str, module: str, arguments: list[str], folder: Path, configuration: Configuration) -> Job:

@@ -98,7 +98,7 @@ def _rate(results: dict[str, Any], arm: str) -> str:
     return {
         "chosen": f"learning rate {used}, which the sweep chose by its rule",
         "other": f"learning rate {used}, where the sweep chose {one['chosen'] or 0:g}",
-        "unswept": f"learning rate {used}, chosen by no sweep: it may explain any difference",
+        "unswept": f"learning rate {used}, untuned (chosen by no sweep): it may explain any difference",
         "departed": f"learning rate {used}, chosen by a sweep under other settings",
         "unknown": f"learning rate {used}, which the sweep chose, under settings it does not state",
     }[str(one["verdict"])]

@@ -77,7 +77,7 @@ def test_every_headline_names_its_conditions_and_is_the_tables_number(made):
         assert headline in text
         for part in (f"{seeds} seed", "learning rate", "epochs", "targets", "audit"):
             assert part in headline
-        assert "chosen by no sweep: it may explain any difference" in headline and "not audited" in headline
+        assert "untuned (chosen by no sweep): it may explain any difference" in headline and "not audited" in headline
     assert text.index("What each arm gained, lost and cost") < text.index("Greedy group score at each")
 
 

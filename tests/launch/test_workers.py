@@ -13,8 +13,10 @@ import pytest
 
 from conf.files import write_json
 from conf.schema import Configuration
+from data import suitefile
 from launch import training, workers
 from launch.command import Stopped, WorkerFailed
+from launch.compose import compose
 from launch.progress import Lines
 from launch.workers import Job, Usage, environment, run_pool
 
@@ -158,3 +160,19 @@ def test_what_is_done_is_not_done_again(make: Callable[..., Configuration], monk
     assert len(started) == 3
     training.train_all([*both, make("recipe=grpo", "seed=1", "experiment.seeds=[0,1]")])
     assert started[3:] == ["grpo/seed-1"]
+
+
+def test_benchmarks_that_cannot_be_had_are_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PARIBUS_CACHE", str(tmp_path / "empty"))
+    configuration = compose(["suite=offline", "suite.items=2", "suite.shots=0", "suite.benchmarks=[sciq,boolq]"])
+    suitefile.compile_one(configuration.suite, suitefile.path(tmp_path))
+    training._tell_missing(tmp_path, configuration)
+    said = capsys.readouterr().out
+    assert (
+        said.startswith("suite offline is scored without ")
+        and "sciq" in said
+        and "boolq" in said
+        and "make fetch-offline" in said
+    )
