@@ -160,6 +160,7 @@ CONFIGURATION = (
     _locked("suite", "num_fewshot", "one model is shown worked examples before a prompt and the other is not"),
     _harmless("suite", "shots", "the base is scored with them once more, beside; no arm's score rests on that"),
     _locked("suite", "backend", "another engine generates what is scored: it draws and rounds otherwise"),
+    _locked("suite", "likelihood", "one model's likelihood of the texts is known and the other's is not"),
     _locked("suite", "when", "other checkpoints are scored"),
     _harmless("suite", "where", "the same weights are scored, in another process"),
     Entry(("suites",), "locked", "other benchmarks are scored beside, or otherwise"),

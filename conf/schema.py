@@ -231,6 +231,7 @@ class Suite(Section):
     samples: Annotated[int, Field(ge=0)] = 8  # sampled responses an item, beside the greedy one; pass@1..samples
     num_fewshot: Annotated[int, Field(ge=0)] = 0  # worked examples before every prompt, for every model
     shots: Annotated[int, Field(ge=0)] = 0  # worked examples with which the base is scored once more, beside
+    likelihood: bool = True  # whether choices and right responses are weighed beside; it reads every prompt once more
     temperature: float = 1.0  # of the sampled responses
     top_p: Share = 1.0  # of the sampled responses
     max_new_tokens: Positive = 64

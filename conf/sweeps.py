@@ -10,7 +10,15 @@ from conf.schema import Configuration
 # keys in which a run of a sweep is not as its experiment's: it tries rates, is scored greedily on others' items, and
 # nothing else is measured beside or beyond its budget; what that takes from its training rows shows in the lock
 OWN = (
-    *("recipe.name", "recipe.learning_rate", "train.save_steps", "suite.split", "suite.samples", "suite.items"),
+    *(
+        "recipe.name",
+        "recipe.learning_rate",
+        "train.save_steps",
+        "suite.split",
+        "suite.samples",
+        "suite.items",
+        "suite.likelihood",
+    ),
     *("suites", "hooks", "drift", "budget.overrun"),
 )
 MEASURED = ("base.weights", "data.rows", "data.order")  # of a lock: what two folders of equal settings may differ in

@@ -147,7 +147,8 @@ def respond(task: Task, model: Any, tokenizer: Any, share: Share = ALL, save_sec
             rest = [(item, sample) for item, sample in chunk if (item.benchmark, item.id, sample) not in done]
             if rest:
                 _respond(task, writes, tokenizer, rest, how, bar, save_seconds)
-    _weigh(task, model, tokenizer, items)
+    if task.suite.likelihood:
+        _weigh(task, model, tokenizer, items)
 
 
 def score(task: Task) -> dict[str, Any]:
@@ -157,7 +158,10 @@ def score(task: Task) -> dict[str, Any]:
     order = [(item.benchmark, item.id, sample) for item, sample in _wanted(task, items)]
     table = parts.ordered(parts.read(task.parts, "items", SCHEMA), KEY, order)
     scores = {"step": task.step, "label": task.label, "settings": task.settings}
-    weighed = [(item.benchmark, item.id, number) for item in items for number, _ in likelihood.weighed(item)]
+    texts = (
+        [(item, number) for item in items for number, _ in likelihood.weighed(item)] if task.suite.likelihood else []
+    )
+    weighed = [(item.benchmark, item.id, number) for item, number in texts]
     likely = parts.ordered(parts.read(task.parts, "likelihood", likelihood.SCHEMA), likelihood.KEY, weighed)
     scores |= all_scores(table.select(SCORED).to_pydict(), missing, likely.to_pylist())
     task.folder.mkdir(parents=True, exist_ok=True)

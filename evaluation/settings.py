@@ -10,7 +10,8 @@ from data import suite as suites
 
 def settings(suite: Suite, step: int, label: str, model_digest: str = "", few_shots: bool = False) -> dict[str, Any]:
     """What the scores hang on; `digest` is sha256 over all of it. suites.FREE is left out."""
-    left_out = suites.FREE | (set() if suite.num_fewshot else {"num_fewshot"})  # as before this key was there
+    new = {"num_fewshot": 0, "likelihood": True}  # left out where they are as before these keys were there
+    left_out = suites.FREE | {key for key, usual in new.items() if getattr(suite, key) == usual}
     own: dict[str, Any] = {
         "suite": suite.model_dump(mode="json", exclude=left_out),
         "model": model_digest,

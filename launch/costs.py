@@ -112,7 +112,8 @@ def rollout_seconds(configuration: Configuration, model: Sized) -> float | None:
     rows: float = needs.rows_per_device(configuration)
     if not configuration.samples_with_vllm:
         places = needs.rows_at_a_time(configuration, configuration.data.max_completion_length)
-        return written(configuration, model, needs.numbers(configuration), rows, places, (prompt, response), True)
+        widths = needs.sampling_numbers(configuration)
+        return written(configuration, model, widths, rows, places, (prompt, response), True)
     spread = given.vllm_tensor_parallel_size
     if given.vllm_mode == "server":
         rows = rows * hardware.processes / spread
@@ -179,7 +180,7 @@ def drift(configuration: Configuration, model: Sized) -> Cost:
     sampling = sum(rows * _response_flops(model.shape, *sizes) for rows, sizes in asked.samples)
     peak = hardware.peak_tflops * TERA * configuration.plan.train_utilization
     waits = [reading / peak if peak else None]
-    widths = needs.numbers(configuration)
+    widths = needs.read_numbers(configuration)
     waits += [written(configuration, model, widths, rows, rows, sizes, True) for rows, sizes in asked.samples]
     return Cost("drift", count * (reading + sampling), _times(_added(waits), count), hardware.processes)
 
@@ -188,7 +189,7 @@ def evaluation_seconds(configuration: Configuration, model: Sized, suite: Suite,
     """One evaluation, its items shared out over so many devices."""
     sizes, rows = _evaluated(configuration, suite), -(-estimate.responses(suite) // devices)
     places = min(suite.batch_size, needs.rows_at_a_time(configuration, suite.max_new_tokens))
-    return written(configuration, model, needs.numbers(configuration), rows, places, sizes, True)
+    return written(configuration, model, needs.read_numbers(configuration), rows, places, sizes, True)
 
 
 def _evaluated(configuration: Configuration, suite: Suite) -> tuple[int, int]:

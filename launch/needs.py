@@ -71,6 +71,17 @@ def numbers(configuration: Configuration) -> Precision:
     return memory.precision(configuration.model.dtype, hardware.mixed_precision, hardware.zero_stage)
 
 
+def sampling_numbers(configuration: Configuration) -> Precision:
+    """Widths of what samples while it trains."""
+    return memory.precision("bfloat16", "no", 0) if configuration.samples_rounded else numbers(configuration)
+
+
+def read_numbers(configuration: Configuration) -> Precision:
+    """Widths of a model that is read to be measured, and trained no further."""
+    rounded = configuration.hardware.mixed_precision == "bf16"
+    return memory.precision("bfloat16", "no", 0) if rounded else numbers(configuration)
+
+
 def trained(configuration: Configuration, of: Sized) -> tuple[float, float]:
     """(all parameters, those of them that are trained), the critic's left out."""
     rank = configuration.model.lora_rank
@@ -180,7 +191,8 @@ def _rollouts(configuration: Configuration, model: Sized) -> Parts:
         return _vllm(configuration) if colocated(configuration) else {}
     rows = rows_at_a_time(configuration, configuration.data.max_completion_length)
     whole = _whole(configuration, model) if configuration.hardware.zero_stage == 3 else 0
-    return _some({"gathered model": whole} | _writing(configuration, model, rows, _longest(configuration)))
+    widths = sampling_numbers(configuration)
+    return _some({"gathered model": whole} | _writing(widths, model, rows, _longest(configuration)))
 
 
 def _vllm(configuration: Configuration) -> Parts:
@@ -213,8 +225,7 @@ def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dic
     kept = {"activations": memory.activations(*size)}
     if has_critic(configuration):
         kept["activations of the critic"] = kept["activations"]
-    fused = hardware.device == "cuda"  # there the responses alone are scored
-    scored = rows * (configuration.data.max_completion_length if fused else longest)
+    scored, fused = rows * configuration.data.max_completion_length, hardware.device == "cuda"
     head = memory.logits(model.shape, scored, widths, not configuration.model.lora_rank, fused)
     copies = memory.copies(model.own, widths) if hardware.gradient_checkpointing else 0
     forward = _some(kept | {"bfloat16 copies": copies, "logits": head})
@@ -222,21 +233,22 @@ def _update(configuration: Configuration, model: Sized, micro_batch: int) -> dic
 
 
 def _evaluation(configuration: Configuration, model: Sized) -> Parts:
-    """Under ZeRO the first process reads the checkpoint again, whole, beside what it trains. Of several suites the one
-    with the most tokens at a time."""
+    """The checkpoint is read again, whole, beside what is trained, under ZeRO (by the first process) and where it is
+    trained in another precision. Of several suites the one with the most tokens at a time."""
     every = [configuration.suite, *configuration.suites.values()]
     sizes = [
         (min(one.batch_size, rows_at_a_time(configuration, one.max_new_tokens)), one.max_new_tokens) for one in every
     ]
     rows, limit = max(sizes, key=lambda size: size[0] * (configuration.data.max_prompt_length + size[1]))
     length = configuration.data.max_prompt_length + limit
-    whole = _whole(configuration, model) if configuration.hardware.zero_stage else 0
-    return _some({"whole model": whole} | _writing(configuration, model, rows, length))
+    hardware, widths = configuration.hardware, read_numbers(configuration)
+    again = hardware.zero_stage or hardware.mixed_precision == "bf16"
+    whole = widths.parameters * model.own.total - saved(configuration, model) if again else 0
+    return _some({"whole model": whole} | _writing(widths, model, rows, length))
 
 
-def _writing(configuration: Configuration, model: Sized, rows: int, length: int) -> Parts:
+def _writing(widths: Precision, model: Sized, rows: int, length: int) -> Parts:
     """The cache of `rows` rows at full length, and their logits: as the model gives them, in float32, and summed up."""
-    widths = memory.precision("bfloat16", "no", 0) if configuration.samples_rounded else numbers(configuration)
     tokens = rows * length * (1 + 1 / model.shape.layers)  # a layer's buffers are made anew while the old are there
     logits = rows * model.shape.vocab_size * (widths.products + 4 + 8)
     return {"key-value cache": memory.cache(model.shape, tokens, widths), "sampled logits": logits}

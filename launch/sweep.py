@@ -152,11 +152,14 @@ def _configuration(arguments: list[str], arm: str, rate: float, seed: int) -> Co
             f"train.save_steps={min(saves, plain.train.steps)}",
             "suite.split=validation",
             "suite.samples=0",
+            "suite.likelihood=false",
         ]
     )
     suites = {name: one.model_copy(update={"when": []}) for name, one in found.suites.items()}
     if found.experiment.sweep_test:
-        suites[TEST] = found.suite.model_copy(update={"split": TEST, "when": ["base", "save", "end"]})
+        suites[TEST] = found.suite.model_copy(
+            update={"split": TEST, "when": ["base", "save", "end"], "items": plain.suite.items}
+        )
     budget = found.budget.model_copy(update={"overrun": 1.0})
     return found.model_copy(update={"suites": suites, "hooks": Hooks(), "drift": Drift(), "budget": budget})
 

@@ -32,7 +32,8 @@ def train_all(
     every = experiment_of or configurations
     shared = every[0]
     preflight.check(shared, len(every))
-    _begin_piece(shared.hardware.piece_minutes)
+    if shared.hardware.launcher != "slurm":  # there a time limit does it
+        _begin_piece(shared.hardware.piece_minutes)
     with folders.held(folders.experiment_folder(shared)):
         if shared.hardware.launcher == "slurm":
             runs = cluster.train_all(configurations, every, again)

@@ -62,7 +62,7 @@ def generate(
         asked = [fields(end_id, max_new_tokens, temperature, seed, top_p) for seed in each]
         return _asked(model, prompts, asked, logps, progress, ended, ended_seconds)
     writing = _Writing(prompts, end_id, max_new_tokens, temperature, top_p, seeds)
-    told = time.monotonic()
+    told, telling = time.monotonic(), False
     with evaluating(model), torch.inference_mode():
         slots = Slots(model, pad_id, max_new_tokens) if "past_key_values" in parameters(model) else None
         try:
@@ -70,10 +70,11 @@ def generate(
                 if progress:
                     progress(writing.ended, len(prompts))
                 if ended and writing.untold and time.monotonic() - told > ended_seconds:
+                    telling = True
                     ended(writing.news())
-                    told = time.monotonic()
+                    told, telling = time.monotonic(), False
         finally:  # what an interruption leaves, too
-            if ended and writing.untold:
+            if ended and writing.untold and not telling:
                 ended(writing.news())
     if logps is not None:
         logps[:] = writing.logps()
@@ -93,14 +94,24 @@ def _asked(
     found: list[list[int]] = []
     drawn: Logps = []
     told, begin = time.monotonic(), 0
-    for response, own in engine.write(prompts, asked):
-        found.append(response)
-        drawn.append(own)
-        if progress:
-            progress(len(found), len(prompts))
-        if ended and (len(found) == len(prompts) or time.monotonic() - told > ended_seconds):
-            ended({row: (found[row], drawn[row]) for row in range(begin, len(found))})
-            told, begin = time.monotonic(), len(found)
+
+    def tell() -> None:
+        nonlocal told, begin
+        rows, begin = range(begin, len(found)), len(found)
+        if ended and rows:
+            ended({row: (found[row], drawn[row]) for row in rows})
+        told = time.monotonic()
+
+    try:
+        for response, own in engine.write(prompts, asked):
+            found.append(response)
+            drawn.append(own)
+            if progress:
+                progress(len(found), len(prompts))
+            if time.monotonic() - told > ended_seconds:
+                tell()
+    finally:  # what an interruption leaves, too
+        tell()
     if logps is not None:
         logps[:] = drawn
     return found

@@ -14,7 +14,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import add_fused_lm_head, split_tensor_dict
 
 from conf.schema import Configuration
-from models import scoring
+from models import critic, scoring
 from models.flops import Row
 from models.loading import load_configured
 from models.packing import Score, takes
@@ -378,7 +378,7 @@ class PolicyTrainer(GRPOTrainer):
             self.copies[LIGHT] = load_configured(self.configuration, read_only=True)[0].requires_grad_(False)
         if q != "base":
             with self.phase("sync"):
-                self.copies[LIGHT].load_state_dict(self.policy.state_dict())
+                self.copies[LIGHT].load_state_dict(critic.split(self.policy.state_dict())[0])
         return self.copies[LIGHT]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
