@@ -111,6 +111,8 @@ def test_a_model_that_does_not_heed_mask_or_positions_is_found_out():
 
     told = [scoring.agree(plain, way, VOCABULARY, model.device) for way in (score, deaf, uncounted)]
     assert told == [True, False, False]
+    rounded = [scoring.agree(plain, way, VOCABULARY, model.device, rounded=True) for way in (score, deaf, uncounted)]
+    assert rounded == [True, False, False]
 
 
 @pytest.mark.parametrize("size", [2, 4, 100])

@@ -29,6 +29,17 @@ def test_the_policy_samples_from_its_weights_in_bfloat16(trainer):
     assert own.policy.dtype == torch.float32
 
 
+@pytest.mark.parametrize("critic", ["copy", "shared"])
+def test_a_critic_is_none_of_what_samples(critic, trainer):
+    own = trainer("ppo", recipe__critic=critic, recipe__num_generations=4, **ROUNDED)
+    own.train()
+    with own.sampler("policy") as sampler:
+        assert not any("critic" in name for name, _ in sampler.named_parameters())
+        weights = own.policy.state_dict()
+        assert all(torch.equal(one, weights[name].bfloat16()) for name, one in sampler.named_parameters())
+    assert own.state.global_step == own.state.max_steps
+
+
 def test_an_arm_that_samples_the_base_rounds_it_once(trainer):
     own = trainer("rft", recipe__num_generations=4, **ROUNDED)
     with torch.no_grad():
@@ -52,7 +63,8 @@ def test_rounded_products_are_packed(trainer):
     own = trainer("grpo", recipe__num_generations=4, **ROUNDED)
     own.train()
     assert own.packs is True
-    assert np.isfinite([row["loss"] for row in own.state.log_history if "loss" in row]).all()
+    losses = [row["loss"] for row in own.state.log_history if "grad_norm" in row]
+    assert len(losses) == own.configuration.train.steps and np.isfinite(losses).all()
 
 
 def test_positions_without_a_label_are_left_out(trainer, monkeypatch):
