@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+import conf
+from conf.files import read_json
 from conf.schema import Configuration
+from conf.sweeps import departures
 from launch import look, machine
 from launch.compose import compose
 from launch.pair import pairs
@@ -49,6 +52,15 @@ def test_a_sweep_scores_as_many_items_as_it_is_told_to() -> None:
     assert run.suite.items == run.experiment.sweep_items < compose(["experiment=smollm2_pair"]).suite.items
     plain = _configuration(["experiment=embedded"], "grpo", 1e-5, 100)
     assert plain.suite.items == compose(["experiment=embedded"]).suite.items
+
+
+def test_the_stored_sweep_differs_from_the_pair_in_its_steps_alone(processor: Path) -> None:
+    processor.write_text(WITH)
+    found = read_json(Path(conf.__file__).parent / "experiment/smollm2_pair.sweep.json")
+    for one in pairs(["experiment=smollm2_pair"]):
+        departed = departures(found["settings"], one.recipe.name, one, {})
+        assert [words.partition(" ")[0] for words in departed] == ["train.steps"]
+        assert one.recipe.learning_rate == found["chosen"][one.recipe.name]
 
 
 @pytest.mark.parametrize(
