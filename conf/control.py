@@ -86,6 +86,7 @@ CONFIGURATION = (
     Entry(("targets",), "harmless", "how `make targets` samples; what was made of it is lock.data.target_ids"),
     _locked("model", "path", "another base, or not shown to be the same", proof=("fingerprint",)),
     _locked("model", "dtype", "precision changes what a learning rate means"),
+    _harmless("model", "note", "words about the weights; these are compared themselves (lock.base)"),
     _harmless("model", "allow_pure_bfloat16", "what it lets pass is model.dtype"),
     _locked(
         "model",

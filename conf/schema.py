@@ -24,6 +24,9 @@ class Model(Section):
     """The base that every arm starts from."""
 
     path: str = "models/embedded"  # a local folder (safetensors, tokenizer.json), or a hub id
+    note: str = (
+        ""  # what a reader of its results must know of these weights, a sentence; page one of the report says it
+    )
     dtype: Literal["float32", "bfloat16"] = "float32"  # of parameters, master weights and optimizer state
     allow_pure_bfloat16: bool = False  # train parameters of dtype=bfloat16, in which small updates round away
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] = "eager"

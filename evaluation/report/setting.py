@@ -31,8 +31,10 @@ def changed_keys(experiment: Experiment) -> list[dict[str, Any]]:
 
 
 def notes(experiment: Experiment) -> list[str]:
-    """Runs left out, runs cut short, rates other than the chosen ones, unequal seeds and unequal prompts."""
-    found = [f"Left out: {unread}." for unread in experiment.unread]
+    """What the base is; runs left out or cut short; rates other than the chosen ones; unequal seeds and prompts."""
+    about = experiment.runs[0].configuration.model.note
+    found = [f"The base: {about.rstrip('.')}."] if about else []
+    found += [f"Left out: {unread}." for unread in experiment.unread]
     arms = experiment.arms
     found += [
         f"{arm} has been asked for and has no evaluated run."

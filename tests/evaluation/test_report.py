@@ -57,6 +57,16 @@ def test_code_machine_and_rows_are_told(written):
     assert "the arms do not train on the same rows" in index.read_text()
 
 
+def test_what_is_to_be_known_of_the_base_stands_on_page_one(tmp_path):
+    root = write_experiment(tmp_path / "tiny")
+    for file in root.rglob("config.yaml"):
+        text = file.read_text()
+        assert "  note: ''\n" in text
+        file.write_text(text.replace("  note: ''\n", "  note: <b>dequantised</b> from 4 bits\n"))
+    page = write_report(root).read_text()
+    assert page.count("The base: &lt;b&gt;dequantised&lt;/b&gt; from 4 bits.") == 1
+
+
 def test_everything_documented_is_there(written):
     root, index = written
     assert index == root / "report" / "index.html"
